@@ -1,0 +1,73 @@
+"""Every error a caller of this library can meet, each with a stable `code`.
+
+The code is what crosses the local socket, stands in logs and decides an exit
+status; the text is for people and says what to do.
+"""
+
+
+class MirosdError(Exception):
+    """Base of all errors of this project."""
+
+    code = "error"
+
+
+class LocalProtocolError(MirosdError):
+    """This side asked for something that the protocol cannot say: a bug of the caller."""
+
+    code = "local_protocol"
+
+
+class RemoteProtocolError(MirosdError):
+    """Bytes from the other side are not what the protocol allows.
+
+    Every decoder of the project gives a value or raises this, whatever the bytes.
+    """
+
+    def __init__(self, message: str, *, code: str = "malformed") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DaemonUnavailableError(MirosdError):
+    """No daemon answers at any of the sockets tried; the text lists them and says how to start one."""
+
+    code = "daemon_unavailable"
+
+
+class DaemonRefusedError(MirosdError):
+    """The daemon answered a request, or the hello, with an error."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotPermittedError(DaemonRefusedError):
+    """The daemon does not permit this to the caller; the text says what would permit it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("not_permitted", message)
+
+
+class PayloadTooLarge(MirosdError):  # noqa: N818 -- the name is part of the documented interface
+    """A payload encodes to more than 256 KiB."""
+
+    code = "payload_too_large"
+
+
+class UnregisteredTypeError(MirosdError, TypeError):
+    """A payload holds an object whose type cannot cross a wire; the text names the type."""
+
+    code = "unregistered_type"
+
+
+class WindowFullError(MirosdError):
+    """The window holds `window_bytes` of events that are not yet safe, and `on_full` is "raise"."""
+
+    code = "window_full"
+
+
+class ClientClosedError(MirosdError):
+    """The client was closed; it accepts no more events."""
+
+    code = "client_closed"

@@ -1,0 +1,22 @@
+"""Bounds that both ends of a wire must agree on, each with its reason."""
+
+MAX_PAYLOAD_BYTES = 256 * 1024
+"""One event's encoded payload. Larger things belong in files or object stores, not in events."""
+
+MAX_RECORDS = 64
+"""Events in one body: a bound in bodies (prefetch, a broker's queue) is then a bound in events."""
+
+MAX_BODY_BYTES = 64 * 1024
+"""Bytes of records in one body of several; a single larger record travels alone."""
+
+MAX_FRAME_BYTES = 512 * 1024
+"""One frame on the local socket: the largest single record and its headers fit with room."""
+
+MAX_ROUTING_KEY_BYTES = 255
+"""AMQP 0-9-1 carries routing keys as short strings."""
+
+MAX_SIGNAL_CHARS = 128
+"""Longest signal name that a receiver makes an Event of."""
+
+EVENT_TTL_S = 50.0
+"""Seconds from `transmit()` until nobody tries to deliver an event any more; the ancestor's queue TTL."""

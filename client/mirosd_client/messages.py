@@ -1,0 +1,126 @@
+"""Control messages of the local API: what a frame of type MESSAGE holds.
+
+Each is a JSON object whose `type` names it. A connection begins with Hello and
+Welcome (or Closing); after that a client may subscribe, transmit (EVENTS frames)
+and ask. An Ask is answered by any number of Row messages and one Done or Failed
+with the same id; answers to different asks may interleave.
+"""
+
+from typing import Any
+
+import msgspec
+
+from mirosd_client.errors import LocalProtocolError, RemoteProtocolError
+from mirosd_client.limits import MAX_FRAME_BYTES
+from mirosd_client.wire import FrameType, encode_frame
+
+
+class Hello(msgspec.Struct, tag="hello", tag_field="type", frozen=True):
+    """Client -> daemon, first: protocol versions spoken, the process's secret (64 hex digits), who it is for people."""
+
+    versions: list[int]
+    secret: str
+    program: str = ""
+    pid: int = 0
+
+
+class Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", frozen=True):
+    """Client -> daemon: deliver what matches `binding_key` on `network` under number `subscription` (1 to 65535)."""
+
+    subscription: int
+    network: str
+    binding_key: str
+    chart: str = ""
+
+
+class Unsubscribe(msgspec.Struct, tag="unsubscribe", tag_field="type", frozen=True):
+    """Client -> daemon: end a subscription and delete its queue."""
+
+    subscription: int
+
+
+class Ask(msgspec.Struct, tag="ask", tag_field="type", frozen=True):
+    """Client -> daemon: run `verb` with `args`; answered under `id`."""
+
+    id: int
+    verb: str
+    args: dict[str, Any] = {}
+
+
+class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
+    """Daemon -> client: the version chosen, this host's node id and name, the client id (hex), what the caller may do."""
+
+    version: int
+    node: str
+    name: str
+    system: str
+    client: str
+    daemon_version: str
+    rights: list[str]
+
+
+class Subscribed(msgspec.Struct, tag="subscribed", tag_field="type", frozen=True):
+    """Daemon -> client: the local broker has confirmed the binding. Sent again after the broker was lost and found."""
+
+    subscription: int
+
+
+class Row(msgspec.Struct, tag="row", tag_field="type", frozen=True):
+    """Daemon -> client: one element of the answer to ask `id`."""
+
+    id: int
+    row: dict[str, Any]
+
+
+class Done(msgspec.Struct, tag="done", tag_field="type", frozen=True):
+    """Daemon -> client: ask `id` is answered completely."""
+
+    id: int
+    result: dict[str, Any] = {}
+
+
+class Failed(msgspec.Struct, tag="failed", tag_field="type", frozen=True):
+    """Daemon -> client: ask (or subscription) `id` failed; `code` is stable, `message` says what to do."""
+
+    id: int
+    code: str
+    message: str
+
+
+class Closing(msgspec.Struct, tag="closing", tag_field="type", frozen=True):
+    """Daemon -> client, last: why the connection ends."""
+
+    code: str
+    message: str
+
+
+ClientMessage = Hello | Subscribe | Unsubscribe | Ask
+DaemonMessage = Welcome | Subscribed | Row | Done | Failed | Closing
+
+_encoder = msgspec.json.Encoder()
+_client_decoder = msgspec.json.Decoder(ClientMessage)
+_daemon_decoder = msgspec.json.Decoder(DaemonMessage)
+
+
+def encode_message(message: ClientMessage | DaemonMessage) -> bytes:
+    """Give the message as a frame; LocalProtocolError when it is larger than a frame may be."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise LocalProtocolError(f"a message of {len(body)} bytes; the limit is {MAX_FRAME_BYTES}")
+    return encode_frame(FrameType.MESSAGE, body)
+
+
+def decode_client_message(body: bytes) -> ClientMessage:
+    """Read what a client sent; RemoteProtocolError for anything else."""
+    try:
+        return _client_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise RemoteProtocolError(f"not a client's message: {exc}") from exc
+
+
+def decode_daemon_message(body: bytes) -> DaemonMessage:
+    """Read what a daemon sent; RemoteProtocolError for anything else."""
+    try:
+        return _daemon_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise RemoteProtocolError(f"not a daemon's message: {exc}") from exc

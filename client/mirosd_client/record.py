@@ -1,0 +1,154 @@
+"""One event on a wire: the record, as clients write it and only clients read it.
+
+A record is the same bytes on the local socket and inside a sealed AMQP body, so a
+daemon forwards records without taking them apart; it reads only who sent them.
+
+    offset  bytes  field (big-endian)
+    0       4      size of what follows
+    4       16     client id of the source
+    20      2      chart number of the source
+    22      8      sequence number, rising per client
+    30      8      hybrid logical clock (see hlc.py)
+    38      4      age in ms when the sender handed it over
+    42      1      length of content type
+    43      1      length of signal name
+    44      2      length of extension
+    46      ...    content type (ASCII), signal name (UTF-8), extension, payload (the rest)
+
+The extension holds (type u8, length u8, value) triples; a reader skips types it
+does not know, so that later versions can add some (the cause of an event is one).
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mirosd_client.errors import LocalProtocolError, RemoteProtocolError
+from mirosd_client.limits import MAX_PAYLOAD_BYTES, MAX_RECORDS
+
+_HEADER = struct.Struct(">I16sHQQIBBH")
+_SOURCE = struct.Struct(">I16sHQ")
+HEADER_BYTES = _HEADER.size
+_SIZE_BYTES = 4
+CLIENT_ID_BYTES = 16
+_AGE_OFFSET = 38
+_AGE = struct.Struct(">I")
+MAX_AGE_MS = 0xFFFFFFFF
+
+
+class Record(NamedTuple):
+    """One event with its source. `client` is 16 bytes, `hlc` as in hlc.py, `age_ms` at hand-over."""
+
+    client: bytes
+    chart: int
+    sequence: int
+    hlc: int
+    age_ms: int
+    content_type: str
+    signal: str
+    extension: bytes
+    payload: bytes
+
+    @property
+    def source(self) -> tuple[bytes, int]:
+        """Who sent it: only this chart never gets the event back."""
+        return self.client, self.chart
+
+
+class Span(NamedTuple):
+    """What a daemon may know of a run of records: how many, and their first and last sequence numbers."""
+
+    count: int
+    first_sequence: int
+    last_sequence: int
+
+
+def encode_record(record: Record) -> bytes:
+    """Give the bytes of one record; LocalProtocolError when a field does not fit its place."""
+    content_type = record.content_type.encode("ascii", "strict")
+    signal = record.signal.encode()
+    if len(record.payload) > MAX_PAYLOAD_BYTES or len(record.client) != CLIENT_ID_BYTES:
+        raise LocalProtocolError("a record's payload or client id has the wrong size")
+    size = (
+        HEADER_BYTES - _SIZE_BYTES + len(content_type) + len(signal) + len(record.extension) + len(record.payload)
+    )
+    try:
+        header = _HEADER.pack(
+            size,
+            record.client,
+            record.chart,
+            record.sequence,
+            record.hlc,
+            record.age_ms,
+            len(content_type),
+            len(signal),
+            len(record.extension),
+        )
+    except struct.error as exc:
+        raise LocalProtocolError(f"a record's field does not fit its place: {exc}") from exc
+    return b"".join((header, content_type, signal, record.extension, record.payload))
+
+
+def with_age(record: bytes, age_ms: int) -> bytes:
+    """Give the same encoded record with another age: it is written at each hand-over."""
+    return record[:_AGE_OFFSET] + _AGE.pack(min(age_ms, MAX_AGE_MS)) + record[_AGE_OFFSET + _AGE.size :]
+
+
+def decode_records(buffer: bytes | memoryview) -> Iterator[Record]:
+    """Give each record of a run, in order; RemoteProtocolError for anything that is not one."""
+    data = bytes(buffer)
+    offset, end = 0, len(data)
+    while offset < end:
+        try:
+            size, client, chart, sequence, hlc, age_ms, type_len, signal_len, ext_len = _HEADER.unpack_from(
+                data, offset
+            )
+        except struct.error as exc:
+            raise RemoteProtocolError(f"a record's header is cut off at byte {offset}") from exc
+        start = offset + HEADER_BYTES
+        stop = offset + _SIZE_BYTES + size
+        signal_at = start + type_len
+        ext_at = signal_at + signal_len
+        payload_at = ext_at + ext_len
+        if payload_at > stop or stop > end:
+            raise RemoteProtocolError(f"a record's fields do not fit its size at byte {offset}")
+        if stop - payload_at > MAX_PAYLOAD_BYTES:
+            raise RemoteProtocolError("a record's payload is larger than 256 KiB", code="too_large")
+        try:
+            content_type = data[start:signal_at].decode("ascii")
+            signal = data[signal_at:ext_at].decode()
+        except UnicodeDecodeError as exc:
+            raise RemoteProtocolError("a record's content type or signal name is not text") from exc
+        yield Record(
+            client, chart, sequence, hlc, age_ms, content_type, signal, data[ext_at:payload_at], data[payload_at:stop]
+        )
+        offset = stop
+
+
+def scan_records(buffer: bytes | memoryview, client: bytes) -> Span:
+    """Check a run of records that `client` handed over, without opening them.
+
+    Raises:
+        RemoteProtocolError: sizes do not add up, a record of another client is among
+            them, sequence numbers do not rise, or there are none or more than 64.
+    """
+    offset, end = 0, len(buffer)
+    count, first, last = 0, 0, -1
+    while offset < end:
+        try:
+            size, source, _chart, sequence = _SOURCE.unpack_from(buffer, offset)
+        except struct.error as exc:
+            raise RemoteProtocolError(f"a record's header is cut off at byte {offset}") from exc
+        if size < HEADER_BYTES - _SIZE_BYTES or offset + _SIZE_BYTES + size > end:
+            raise RemoteProtocolError(f"a record's size does not fit at byte {offset}")
+        if source != client:
+            raise RemoteProtocolError("a record names another client as its source", code="foreign_source")
+        if sequence <= last:
+            raise RemoteProtocolError("sequence numbers of a client must rise", code="sequence")
+        if not count:
+            first = sequence
+        count, last = count + 1, sequence
+        offset += _SIZE_BYTES + size
+    if not 0 < count <= MAX_RECORDS:
+        raise RemoteProtocolError(f"{count} records in one frame; 1 to {MAX_RECORDS} are allowed", code="record_count")
+    return Span(count, first, last)

@@ -1,0 +1,287 @@
+"""What the wings ask of each other: the only words they share beside payloads and signals.
+
+A chart asks and hears the answer as an event; it never waits. Everything that
+touches the loop says so: *Thread: loop* means the asyncio loop's thread, *any*
+that the implementation hands over by `call_soon_threadsafe`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from mirosd.payloads import ConnectionDiscoveryPayload, Producer
+from mirosd_client.wire import Network
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a broker is and who we are there. The password never shows in a repr."""
+
+    host: str
+    port: int = 5672
+    vhost: str = "/"
+    user: str = "guest"
+    password: str = field(default="guest", repr=False)
+    tls: bool = False
+
+    @property
+    def display(self) -> str:
+        """host:port, for people and logs."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Outcome(Enum):
+    """What a broker said to one published body."""
+
+    CONFIRMED = "confirmed"  # taken by at least one queue
+    RETURNED = "returned"  # mandatory, and no queue is bound (the confirm has come too)
+    NACKED = "nacked"  # the broker could not take it
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One delivery from a broker. `headers` as AMQP gave them."""
+
+    tag: int
+    routing_key: str
+    body: bytes
+    redelivered: bool = False
+    headers: dict[str, Any] | None = None
+    reply_to: str | None = None
+    correlation_id: str | None = None
+
+
+class Consumer(Protocol):
+    """A consumer on a channel of its own. Thread: loop."""
+
+    def ack(self, tag: int, *, multiple: bool = False) -> None:
+        """Take a delivery off the queue; with multiple, all before it too. Does nothing once the link is lost."""
+
+    def nack(self, tag: int, *, requeue: bool) -> None:
+        """Give a delivery back (requeue) or drop it to the dead letters."""
+
+    async def cancel(self) -> None:
+        """Stop consuming and close the channel; what is unacknowledged goes back to its queue."""
+
+
+class Link(Protocol):
+    """One open connection to a broker. Thread: loop.
+
+    Publishing happens on one channel in confirm mode. Every coroutine raises
+    BrokerError; a channel closed by the broker while publishing loses the link.
+    """
+
+    address: BrokerAddress
+    is_blocked: bool
+
+    def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        *,
+        persistent: bool = False,
+        mandatory: bool = False,
+        expiration_ms: int | None = None,
+        headers: dict[str, Any] | None = None,
+        reply_to: str | None = None,
+        correlation_id: str | None = None,
+        on_outcome: Callable[[Outcome], None] | None = None,
+    ) -> None:
+        """Hand one body to the connection. `on_outcome` is called once, unless the link is lost first."""
+
+    async def declare_exchange(self, name: str, *, kind: str = "topic") -> None:
+        """Declare a durable exchange."""
+
+    async def check_exchange(self, name: str) -> None:
+        """Raise BrokerError("exchange") unless the exchange is there; creates nothing, harms no other channel."""
+
+    async def declare_queue(self, name: str, *, durable: bool, exclusive: bool, arguments: dict[str, Any]) -> str:
+        """Declare a queue (name "" lets the broker choose) and give its name."""
+
+    async def bind_queue(self, queue: str, exchange: str, routing_key: str) -> None:
+        """Bind; when this returns the broker has confirmed it."""
+
+    async def unbind_queue(self, queue: str, exchange: str, routing_key: str) -> None:
+        """Undo a binding."""
+
+    async def delete_queue(self, queue: str) -> None:
+        """Delete a queue and all in it; no error when it is gone already."""
+
+    async def consume(
+        self,
+        queue: str,
+        on_delivery: Callable[[Incoming], None],
+        *,
+        prefetch: int,
+        on_cancelled: Callable[[str], None] | None = None,
+    ) -> Consumer:
+        """Consume on a new channel; `on_cancelled(code)` when the broker ends it (queue deleted, channel closed)."""
+
+    async def listen_for_replies(self, on_reply: Callable[[Incoming], None]) -> None:
+        """Consume RabbitMQ's direct reply-to on the publishing channel; publish with reply_to=DIRECT_REPLY."""
+
+    async def close(self) -> None:
+        """Close in an orderly way; at most 1 s, then abort."""
+
+    def abort(self) -> None:
+        """Drop the connection at once (reset), so that nothing of it can still be published."""
+
+
+DIRECT_REPLY = "amq.rabbitmq.reply-to"
+"""RabbitMQ's pseudo-queue for answers: no queue to declare, so peers.user needs no configure right
+(RabbitMQ documentation, "Direct Reply-to")."""
+
+
+class BrokerConnector(Protocol):
+    """Opens connections; one attempt each, retries are the caller's. Thread: loop."""
+
+    async def open(
+        self,
+        address: BrokerAddress,
+        *,
+        deadline_s: float,
+        name: str,
+        on_lost: Callable[[BrokerErrorLike], None],
+        on_blocked: Callable[[bool], None] | None = None,
+    ) -> Link:
+        """Give an open link within `deadline_s`, or raise BrokerError with the stage that failed.
+
+        `on_lost` is called exactly once when a link that was given ends for any reason
+        but its own close() or abort().
+        """
+
+
+class BrokerErrorLike(Protocol):
+    """What on_lost tells: errors.BrokerError."""
+
+    code: str
+
+
+class Probe(Protocol):
+    """One scouting of one address, asked by a scout. Thread: any.
+
+    Answers are posted through the `post` that the prober was given, as
+    (signal number, payload): see Prober.
+    """
+
+    def connect(self) -> None:
+        """Resolve, connect, log in, check the exchange."""
+
+    def challenge(self) -> None:
+        """Send the sealed challenge over the connection."""
+
+    def abandon(self) -> None:
+        """Let go of everything; no answer follows."""
+
+
+class Prober(Protocol):
+    """Makes probes. Thread: any."""
+
+    def probe(self, host: str, post: Callable[[int, Any], None]) -> Probe:
+        """Give a probe of `host` ("10.0.0.7", "name", "10.0.0.7:5673", "[fe80::1%eth0]").
+
+        Answers: after connect() exactly one of `try_to_connect_to_consumer`
+        (tuple[StageReport, ...]) or `consumer_test_complete` (ProbeResult); after
+        challenge() exactly one `consumer_test_complete`. Within 1.5 s for most
+        hosts, 8 s for one whose broker is slow to greet.
+        """
+
+
+class FileStore(Protocol):
+    """Reads and writes small JSON files under a lock shared by all processes. Thread: any."""
+
+    def read(self, path: str, post: Callable[[int, Any], None]) -> None:
+        """Answers `read_successful` (FileContent) or `file_access_failed` (FileFailure)."""
+
+    def write(self, path: str, text: str, post: Callable[[int, Any], None]) -> None:
+        """Replace the file atomically. Answers `write_successful` (path) or `file_access_failed` (FileFailure)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file as read: its text ("" when missing or empty) and times in seconds since the epoch (0.0 when missing)."""
+
+    path: str
+    text: str
+    modified_s: float
+    changed_s: float
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileFailure:
+    """Why a file could not be read or written: `busy` (locked, try again), else what the system said."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """A finished probe: code "" means proved."""
+
+    code: str
+    stages: tuple[Any, ...]
+    introduction: Any = None
+
+
+class ProducerMaker(Protocol):
+    """Makes the three producers per discovery that the seeds ask for. Thread: any; pure."""
+
+    def make(self, network: Network, discovery: ConnectionDiscoveryPayload, host: str) -> Producer:
+        """Give the producer of one network towards one proved host."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """One line of the peers table: a display copy, as interfaces.md names its fields."""
+
+    node: str
+    name: str
+    address: str
+    state: str
+    reason: str
+    sources: tuple[str, ...]
+    networks: tuple[str, ...]
+    rtt_ms: float | None
+    last_heard_s: float | None  # on the daemon's monotonic clock
+    stages: tuple[Any, ...] = ()
+    wire: str = "2"
+
+
+class Board(Protocol):
+    """Where charts and the bridge show what people may see. Thread: any."""
+
+    def show_peers(self, rows: Sequence[PeerRow]) -> None:
+        """Replace the peers table."""
+
+    def show_hosts(self, listed: Sequence[str], local: Sequence[str]) -> None:
+        """The manual hosts in force: from the operator's file, and from the state directory."""
+
+    def raise_reason(self, code: str, detail: str) -> None:
+        """The daemon is degraded by `code`; again with another detail replaces it."""
+
+    def clear_reason(self, code: str) -> None:
+        """`code` no longer holds."""
+
+    def count(self, counter: str, amount: int = 1) -> None:
+        """Add to a counter of `mirosctl status`."""
+
+
+class Challenger(Protocol):
+    """Makes and judges sealed challenges. Thread: loop."""
+
+    def challenge(self, node: str | None) -> tuple[bytes, str]:
+        """Give a challenge to `node` (None: whoever is there): the sealed body for the control exchange, and its nonce."""
+
+    def judge(self, body: bytes, nonce: str, routing_key: str) -> Any:
+        """Give the Introduction inside an answer to `nonce`.
+
+        Raises:
+            RemoteProtocolError: code `key` (does not open, or proves no network), `version`,
+                `self` (our own daemon answered), `stale` (another nonce: ignore it).
+        """

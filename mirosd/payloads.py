@@ -1,0 +1,118 @@
+"""Payloads of the charts' signals: immutable namedtuples, as the seed documents ask.
+
+The first fields of each are the seeds'; what was added stands behind, with a default.
+"""
+
+from typing import Any, NamedTuple
+
+
+class CacheReadPayload(NamedTuple):
+    """CACHE: a cache file as it is. `last_modified` seconds since the epoch, `created_at` as text, `problem` empty when all is well."""
+
+    dict: dict[str, Any]
+    last_modified: float
+    created_at: str
+    expired: bool
+    file_name: str
+    problem: str = ""
+
+
+class CacheWritePayload(NamedTuple):
+    """CACHE_FILE_WRITE: the new text of the file named `file_name`."""
+
+    json: str
+    file_name: str
+
+
+class StageReport(NamedTuple):
+    """One stage of a scouting: its name, `ok` or a code, what was seen, and how long it took."""
+
+    stage: str
+    code: str
+    detail: str
+    took_ms: float
+
+
+class Introduction(NamedTuple):
+    """What a proved peer says of itself, inside a sealed answer."""
+
+    node: str
+    name: str
+    start: int
+    version: str
+    networks: tuple[str, ...]
+    wall_ahead_s: float = 0.0
+
+
+class AMQPConsumerCheckPayload(NamedTuple):
+    """AMQP_CONSUMER_CHECK: a scout's verdict on one address.
+
+    `code` is "" when result is True, else the stage that failed (errors.BrokerError and
+    daemon, key, version, system, self); `stages` every stage in order.
+    """
+
+    ip_address: str
+    result: bool
+    routing_key: str
+    exchange_name: str
+    code: str = ""
+    stages: tuple[StageReport, ...] = ()
+    introduction: Introduction | None = None
+
+
+class ConnectionDiscoveryPayload(NamedTuple):
+    """CONNECTION_DISCOVERY: addresses that proved themselves. URLs never hold a password."""
+
+    hosts: tuple[str, ...]
+    amqp_urls: tuple[str, ...]
+    dispatcher: str
+    introductions: tuple[Introduction, ...] = ()
+
+
+class Producer(NamedTuple):
+    """Where one network's events for one peer are published: the seeds' producer, without its thread."""
+
+    network: str
+    host: str
+    node: str
+
+
+class ProducerQueue(NamedTuple):
+    """The item that ProducerFactoryChart puts into its queue: producers per network, and the new addresses."""
+
+    mesh_producers: tuple[Producer, ...]
+    snoop_trace_producers: tuple[Producer, ...]
+    snoop_spy_producers: tuple[Producer, ...]
+    ip_addresses: tuple[str, ...]
+
+
+class RecceNode(NamedTuple):
+    """One address under evaluation: searched yet, the verdict, and the scout while it is out."""
+
+    searched: bool
+    result: bool
+    scout: Any
+
+
+class PeerHeard(NamedTuple):
+    """peer_heard: an authentic heartbeat. Older (start, sequence) pairs than the last are ignored by the receiver."""
+
+    introduction: Introduction
+    sequence: int
+    rtt_ms: float | None = None
+
+
+class PeerSign(NamedTuple):
+    """peer_routed, peer_returned, peer_link_up, peer_link_down, peer_left: something was seen of a node."""
+
+    node: str
+    start: int = 0
+    sequence: int = 0
+    detail: str = ""
+
+
+class PeerGonePayload(NamedTuple):
+    """PEER_GONE: nothing is owed to this node any more."""
+
+    node: str
+    hosts: tuple[str, ...]

@@ -1,0 +1,51 @@
+"""Every signal of the daemon's charts, made at import and no later.
+
+Public signals (upper case) cross charts; private ones (lower case) a chart posts to
+itself, or a backend posts to the chart that asked. The names of the first two blocks
+are those of the seed documents.
+"""
+
+from mirosd_client.shell import signals as _signals
+
+
+class Public:
+    """Published or posted between charts."""
+
+    CACHE_FILE_READ = _signals.CACHE_FILE_READ  # anyone -> cache_file : read the file and publish CACHE
+    CACHE_FILE_WRITE = _signals.CACHE_FILE_WRITE  # anyone -> cache_file : CacheWritePayload
+    CACHE_FILE_DESTROY = _signals.CACHE_FILE_DESTROY  # owner -> cache_file : finish and leave the file alone
+    CACHE = _signals.CACHE  # cache_file -> all : CacheReadPayload
+    EVALUATE_HOSTS_FILE = _signals.EVALUATE_HOSTS_FILE  # anyone -> man_net : read the hosts files and scout again
+    AMQP_CONSUMER_CHECK = _signals.AMQP_CONSUMER_CHECK  # scout -> all : AMQPConsumerCheckPayload
+    REFACTOR_SEARCH = _signals.REFACTOR_SEARCH  # anyone -> a scout : search again (dict of the seeds)
+    CONNECTION_DISCOVERY = _signals.CONNECTION_DISCOVERY  # man_net, lan, alien -> producer_factory
+    PEER_GONE = _signals.PEER_GONE  # peer -> all : PeerGonePayload, its queues are no longer owed anything
+
+
+class Private:
+    """Posted by a chart to itself, or by a backend to its chart."""
+
+    # cache_file
+    file_read = _signals.file_read
+    file_write = _signals.file_write
+    read_successful = _signals.read_successful
+    write_successful = _signals.write_successful
+    file_access_failed = _signals.file_access_failed
+    # scout
+    try_to_connect_to_consumer = _signals.try_to_connect_to_consumer
+    consumer_test_complete = _signals.consumer_test_complete
+    # man_net
+    network_evaluated = _signals.network_evaluated
+    scout_again = _signals.scout_again
+    # producer_factory
+    ips_discovered = _signals.ips_discovered
+    ready = _signals.ready
+    # peer
+    peer_heard = _signals.peer_heard
+    peer_returned = _signals.peer_returned
+    peer_routed = _signals.peer_routed
+    peer_link_up = _signals.peer_link_up
+    peer_link_down = _signals.peer_link_down
+    peer_left = _signals.peer_left
+    peer_silent = _signals.peer_silent
+    peer_expired = _signals.peer_expired
