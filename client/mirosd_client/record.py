@@ -56,11 +56,12 @@ class Record(NamedTuple):
 
 
 class Span(NamedTuple):
-    """What a daemon may know of a run of records: how many, and their first and last sequence numbers."""
+    """What a daemon may know of a run of records: how many, their first and last sequence numbers, the first's age."""
 
     count: int
     first_sequence: int
     last_sequence: int
+    age_ms: int = 0
 
 
 def encode_record(record: Record) -> bytes:
@@ -69,9 +70,7 @@ def encode_record(record: Record) -> bytes:
     signal = record.signal.encode()
     if len(record.payload) > MAX_PAYLOAD_BYTES or len(record.client) != CLIENT_ID_BYTES:
         raise LocalProtocolError("a record's payload or client id has the wrong size")
-    size = (
-        HEADER_BYTES - _SIZE_BYTES + len(content_type) + len(signal) + len(record.extension) + len(record.payload)
-    )
+    size = HEADER_BYTES - _SIZE_BYTES + len(content_type) + len(signal) + len(record.extension) + len(record.payload)
     try:
         header = _HEADER.pack(
             size,
@@ -151,4 +150,20 @@ def scan_records(buffer: bytes | memoryview, client: bytes) -> Span:
         offset += _SIZE_BYTES + size
     if not 0 < count <= MAX_RECORDS:
         raise RemoteProtocolError(f"{count} records in one frame; 1 to {MAX_RECORDS} are allowed", code="record_count")
-    return Span(count, first, last)
+    return Span(count, first, last, _AGE.unpack_from(buffer, _AGE_OFFSET)[0])
+
+
+def after_sequence(buffer: bytes, sequence: int) -> tuple[bytes, int]:
+    """Give what a checked run holds beyond `sequence`, and how many records that is.
+
+    A client that reconnects replays from its oldest unsettled event; what the daemon
+    still holds of it need not be published twice.
+    """
+    offset, kept_from, count, end = 0, None, 0, len(buffer)
+    while offset < end:
+        size, _source, _chart, number = _SOURCE.unpack_from(buffer, offset)
+        if number > sequence:
+            kept_from = offset if kept_from is None else kept_from
+            count += 1
+        offset += _SIZE_BYTES + size
+    return (b"", 0) if kept_from is None else (buffer[kept_from:], count)

@@ -9,8 +9,8 @@ be written in any language; events and their acknowledgements are binary.
     ACK        client -> daemon   subscription u16 | tag u64: everything up to this tag is in the chart
     SETTLED    daemon -> client   safe u64 | settled u64 | unroutable u64
 
-`safe` and `settled` are sequence numbers, cumulative; `unroutable` counts this
-client's events that no broker had a queue for.
+`safe` and `settled` are sequence numbers, cumulative; `unroutable` counts, from the
+beginning of this connection, the settled events that no broker had a queue for.
 """
 
 import struct

@@ -11,7 +11,9 @@ from enum import Enum
 from typing import Any, Protocol
 
 from mirosd.payloads import ConnectionDiscoveryPayload, Producer
-from mirosd_client.wire import Network
+from mirosd_client.messages import Subscribe
+from mirosd_client.record import Span
+from mirosd_client.wire import Events, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,12 @@ DIRECT_REPLY = "amq.rabbitmq.reply-to"
 (RabbitMQ documentation, "Direct Reply-to")."""
 
 
+class BrokerErrorLike(Protocol):
+    """What on_lost tells: errors.BrokerError."""
+
+    code: str
+
+
 class BrokerConnector(Protocol):
     """Opens connections; one attempt each, retries are the caller's. Thread: loop."""
 
@@ -152,12 +160,6 @@ class BrokerConnector(Protocol):
         `on_lost` is called exactly once when a link that was given ends for any reason
         but its own close() or abort().
         """
-
-
-class BrokerErrorLike(Protocol):
-    """What on_lost tells: errors.BrokerError."""
-
-    code: str
 
 
 class Probe(Protocol):
@@ -276,7 +278,7 @@ class Challenger(Protocol):
     """Makes and judges sealed challenges. Thread: loop."""
 
     def challenge(self, node: str | None) -> tuple[bytes, str]:
-        """Give a challenge to `node` (None: whoever is there): the sealed body for the control exchange, and its nonce."""
+        """Give a challenge to `node` (None: whoever is there): the sealed body for the control exchange, its nonce."""
 
     def judge(self, body: bytes, nonce: str, routing_key: str) -> Any:
         """Give the Introduction inside an answer to `nonce`.
@@ -285,3 +287,66 @@ class Challenger(Protocol):
             RemoteProtocolError: code `key` (does not open, or proves no network), `version`,
                 `self` (our own daemon answered), `stale` (another nonce: ignore it).
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who is at the other end of a local socket, as the kernel says; `groups` are the supplementary ones."""
+
+    pid: int
+    uid: int
+    gid: int
+    groups: frozenset[int]
+
+
+class ClientSession(Protocol):
+    """A connected client as the bridge sees it. After `ClientSink.detached` every call does nothing. Thread: loop."""
+
+    client: str  # 32 hex digits
+    client_id: bytes  # the same, 16 bytes
+
+    def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
+        """Send records; the client answers with `acknowledged` when they are in the chart.
+
+        `held_ms` is how long this daemon and its broker have held them.
+        """
+
+    def subscribed(self, subscription: int) -> None:
+        """Say that the local broker has confirmed the binding; again after the broker was lost and found."""
+
+    def refused(self, subscription: int, code: str, message: str) -> None:
+        """Say that the subscription cannot be; its number is free again."""
+
+    def settled(self, safe: int, settled: int, unroutable: int) -> None:
+        """Say how far the client's events have come: two cumulative sequence numbers and a count (wire.py)."""
+
+    def pause(self) -> None:
+        """Read no more from this client until `resume`; what one read has brought already still arrives."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+
+class ClientSink(Protocol):
+    """What sessions ask of the bridge. Nothing here may wait or raise. Thread: loop."""
+
+    def attached(self, session: ClientSession) -> None:
+        """A client said hello; it may subscribe and transmit from now on."""
+
+    def events(self, session: ClientSession, events: Events, span: Span) -> None:
+        """Take a run of mesh records that scan_records has checked; sequence numbers rise through the whole session."""
+
+    def flush(self) -> None:
+        """Publish what was gathered; called once after the frames of each socket read."""
+
+    def subscribe(self, session: ClientSession, request: Subscribe) -> None:
+        """Make the subscription; answered by `subscribed` or `refused`. Its number is free in this session."""
+
+    def unsubscribe(self, session: ClientSession, subscription: int) -> None:
+        """End a subscription that was asked for and not refused, and delete its queue."""
+
+    def acknowledged(self, session: ClientSession, subscription: int, tag: int) -> None:
+        """All deliveries of `subscription` up to `tag` are in the chart. The tag is the client's word: check it."""
+
+    def detached(self, session: ClientSession) -> None:
+        """The client is gone, its subscriptions with it; called once for each `attached`."""

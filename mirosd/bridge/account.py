@@ -1,0 +1,66 @@
+"""How far one client's events have come: two cumulative numbers, safe and settled."""
+
+from collections import deque
+from collections.abc import Callable
+
+from mirosd.bridge.body import Body
+from mirosd.core.interfaces import ClientSession
+
+
+class Account:
+    """What one client handed over. It outlives the client's connection, so that a reconnect repeats nothing. Thread: loop.
+
+    Args:
+        on_change: called (with this account) when the numbers may have risen; the
+            owner tells the client once per turn of the loop, however often that was.
+    """
+
+    def __init__(self, on_change: Callable[["Account"], None], on_unroutable: Callable[[int], None]) -> None:
+        self.session: ClientSession | None = None
+        self.highest = 0  # last sequence number accepted
+        self.safe = 0
+        self.settled = 0
+        self._unroutable = 0
+        self._unsafe: deque[tuple[int, Body]] = deque()
+        self._unsettled: deque[tuple[int, Body]] = deque()
+        self._on_change, self._on_unroutable = on_change, on_unroutable
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing is on its way."""
+        return not self._unsettled
+
+    def entered(self, sequence: int, body: Body) -> None:
+        """Records up to `sequence` went into `body`."""
+        self._unsafe.append((sequence, body))
+        self._unsettled.append((sequence, body))
+
+    def moved(self) -> None:
+        """One of the bodies became safe or settled."""
+        self._on_change(self)
+
+    def unroutable(self, count: int) -> None:
+        """Nobody had a queue for `count` of the records."""
+        self._unroutable += count
+        self._on_unroutable(count)
+
+    def report(self) -> None:
+        """Tell the client how far its events have come, if that has changed."""
+        before = self.safe, self.settled
+        while self._unsafe and self._unsafe[0][1].is_safe:
+            self.safe = self._unsafe.popleft()[0]
+        while self._unsettled and self._unsettled[0][1].is_settled:
+            self.settled = self._unsettled.popleft()[0]
+        if self.session is not None and (self.safe, self.settled) != before:
+            self.session.settled(self.safe, self.settled, self._unroutable)
+
+    def attach(self, session: ClientSession) -> None:
+        """The client is connected (again)."""
+        self.session = session
+        if self.highest:
+            session.settled(self.safe, self.settled, self._unroutable)
+
+    def detach(self) -> None:
+        """The client's connection ended; what was told of is not told again."""
+        self.session = None
+        self._unroutable = 0

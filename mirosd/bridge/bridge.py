@@ -1,0 +1,243 @@
+"""The bridge as the daemon sees it: clients in, producers in, events across."""
+
+import asyncio
+import queue
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+
+from mirosd.bridge.control import Control
+from mirosd.bridge.inbound import Inbound
+from mirosd.bridge.kept_link import KeptLink
+from mirosd.bridge.lane import Lane
+from mirosd.bridge.outbound import Outbound
+from mirosd.bridge.producer_set import ProducerSet
+from mirosd.core.envelope import Envelope
+from mirosd.core.interfaces import Board, BrokerAddress, BrokerConnector, ClientSession, Link
+from mirosd.core.settings import DeliverySettings
+from mirosd.errors import BrokerError
+from mirosd.names import SystemNames
+from mirosd.payloads import Producer, ProducerQueue
+from mirosd_client.messages import Subscribe
+from mirosd_client.record import Span
+from mirosd_client.wire import Events, Network
+
+log = structlog.get_logger()
+
+DRAIN_S = 2.0
+"""How long an orderly stop waits for brokers to confirm what clients handed over."""
+
+
+class Bridge:
+    """Carries the mesh. Implements interfaces.ClientSink for the local API. Thread: loop.
+
+    Args:
+        own: the own broker, with the account that never leaves this host.
+        peer_address: gives where and as whom to reach a peer's broker, from a hosts-file entry.
+        producers: the queue that ProducerFactoryChart fills and wake() empties.
+        on_own_state: called with None when the own broker is connected, with the error when it is not.
+    """
+
+    def __init__(
+        self,
+        connector: BrokerConnector,
+        names: SystemNames,
+        own: BrokerAddress,
+        peer_address: Callable[[str], BrokerAddress],
+        mesh: Envelope,
+        control: Control,
+        settings: DeliverySettings,
+        *,
+        producers: "queue.Queue[ProducerQueue]",
+        board: Board,
+        post_peer: Callable[[int, Any], None],
+        on_own_state: Callable[[BrokerError | None], None],
+        random: Callable[[], float],
+    ) -> None:
+        self.own_error: BrokerError | None = None
+        self._on_own_state = on_own_state
+        self._connector, self._names, self._peer_address = connector, names, peer_address
+        self._mesh, self._control, self._settings = mesh, control, settings
+        self._producers, self._board, self._post_peer, self._random = producers, board, post_peer, random
+        self._exchange = names.exchanges[Network.MESH]
+        self._sets: list[ProducerSet] = []
+        self._adopting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.outbound = Outbound(mesh, self._exchange, self._lanes, ttl_s=settings.ttl_s, board=board)
+        self.inbound = Inbound(mesh, names, control.identity.node, settings, board)
+        self._own = self._make_set(own, self._declare_mesh, self._open_control, self._own_state)
+        self._consuming = KeptLink(
+            connector,
+            own,
+            f"mirosd consume {own.display}",
+            on_up=self.inbound.opened,
+            on_down=lambda _error: self.inbound.lost(),
+            random=random,
+            is_quiet=True,
+        )
+        self._sets.append(self._own)
+
+    def start(self) -> None:
+        """Begin to connect to the own broker; returns at once."""
+        self._own.start()
+        self._consuming.start()
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the own broker can be reached."""
+        return self._own.control_link is not None
+
+    @property
+    def own_broker(self) -> BrokerAddress:
+        """The own broker's address."""
+        return self._own.address
+
+    async def stop(self) -> None:
+        """Wait a little for what is on its way, say goodbye, and close every connection."""
+        self.outbound.flush()
+        deadline_s = asyncio.get_running_loop().time() + DRAIN_S
+        while any(lane.is_open and not lane.is_idle for lane in self._lanes()):
+            if asyncio.get_running_loop().time() > deadline_s:
+                log.warning("stopped_before_confirmed", pending_bytes=sum(lane.pending_bytes for lane in self._lanes()))
+                break
+            await asyncio.sleep(0.01)  # bounded, and only while stopping
+        await self._control.say_left()
+        self._control.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.inbound.close()
+        await self._consuming.stop()
+        await asyncio.gather(*(producer_set.stop() for producer_set in self._sets))
+
+    # interfaces.ClientSink
+
+    def attached(self, session: ClientSession) -> None:
+        """A client said hello."""
+        self.outbound.attached(session)
+
+    def events(self, session: ClientSession, events: Events, span: Span) -> None:
+        """A client handed records over."""
+        self.outbound.events(session, events, span)
+
+    def flush(self) -> None:
+        """All frames of one read were handed over."""
+        self.outbound.flush()
+
+    def subscribe(self, session: ClientSession, request: Subscribe) -> None:
+        """A chart wants to hear a binding key."""
+        self.inbound.subscribe(session, request)
+
+    def unsubscribe(self, session: ClientSession, subscription: int) -> None:
+        """A chart wants to hear no more."""
+        self.inbound.unsubscribe(session, subscription)
+
+    def acknowledged(self, session: ClientSession, subscription: int, tag: int) -> None:
+        """A client has posted what was delivered."""
+        self.inbound.acknowledged(session, subscription, tag)
+
+    def detached(self, session: ClientSession) -> None:
+        """A client's socket ended."""
+        self.inbound.detached(session)
+        self.outbound.detached(session)
+
+    # Producers
+
+    def wake(self) -> None:
+        """ProducerFactoryChart put an item into the queue: take it, and adopt its producers."""
+        try:
+            item = self._producers.get_nowait()
+        except queue.Empty:
+            return
+        for producer in item.mesh_producers:
+            self._spawn(self._adopt(producer))
+
+    def retire(self, node: str) -> None:
+        """Nothing is owed to `node` any more; the last peer behind a broker takes its producers along."""
+        for producer_set in list(self._sets):
+            if node in producer_set.nodes:
+                producer_set.remove(node)
+                if not producer_set.nodes and producer_set is not self._own:
+                    self._sets.remove(producer_set)
+                    log.info("producers_retired", broker=producer_set.address.display, node=node)
+                    self._spawn(producer_set.stop())
+
+    async def _adopt(self, producer: Producer) -> None:
+        async with self._adopting:  # one at a time: two addresses may be one broker
+            if any(producer.node in producer_set.nodes for producer_set in self._sets):
+                return
+            for producer_set in self._sets:
+                link = producer_set.control_link
+                if link is not None and await self._control.locate(producer.node, link) is not None:
+                    log.info("broker_shared", broker=producer_set.address.display, node=producer.node)
+                    producer_set.add(producer.node)
+                    return
+            address = self._peer_address(producer.host)
+            producer_set = self._make_set(address, self._check_mesh, self._listen_control)
+            self._sets.append(producer_set)
+            producer_set.start()
+            producer_set.add(producer.node)
+            log.info("producers_made", broker=address.display, node=producer.node)
+
+    def _make_set(
+        self,
+        address: BrokerAddress,
+        prepare_mesh: Callable[[Link], Any],
+        prepare_control: Callable[[Link], Any],
+        on_state: Callable[[BrokerError | None], None] = lambda _state: None,
+    ) -> ProducerSet:
+        lane = Lane(
+            address.display,
+            max_bytes=self._settings.pending_bytes,
+            board=self._board,
+            on_relief=self._relieved,
+        )
+        return ProducerSet(
+            self._connector,
+            address,
+            lane,
+            self._control,
+            prepare_mesh=prepare_mesh,
+            prepare_control=prepare_control,
+            post_peer=self._post_peer,
+            random=self._random,
+            on_state=on_state,
+        )
+
+    def _lanes(self) -> Iterable[Lane]:
+        return [producer_set.lane for producer_set in self._sets]
+
+    def _relieved(self) -> None:
+        self.outbound.relieved()
+
+    async def _declare_mesh(self, link: Link) -> None:
+        self._mesh.sealer.new_session()
+        for exchange in self._names.exchanges.values():
+            await link.declare_exchange(exchange)
+
+    async def _check_mesh(self, link: Link) -> None:
+        await link.check_exchange(self._exchange)
+
+    async def _open_control(self, link: Link) -> None:
+        await self._control.opened(link)
+
+    async def _listen_control(self, link: Link) -> None:
+        await link.check_exchange(self._names.control)
+        await self._control.listen(link)
+
+    def _own_state(self, error: BrokerError | None) -> None:
+        if error is not None:
+            self._control.lost()
+        self.own_error = error
+        self._on_own_state(error)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("bridge_task_failed", exc_info=task.exception())

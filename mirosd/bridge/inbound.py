@@ -1,0 +1,255 @@
+"""From the own broker to clients: one queue per subscription, each consumed on a channel of its own.
+
+So a slow or stopped chart delays only itself, and a restarted daemon finds its
+clients' queues where it left them. Delivery tags given to clients carry the epoch of
+their consumer: an acknowledgement of a channel that is gone touches nothing.
+"""
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from mirosd.core.envelope import Envelope
+from mirosd.core.interfaces import Board, ClientSession, Consumer, Incoming, Link
+from mirosd.core.settings import DeliverySettings
+from mirosd.errors import BrokerError, RemoteProtocolError
+from mirosd.names import SystemNames
+from mirosd_client.messages import Subscribe
+from mirosd_client.wire import Network
+
+log = structlog.get_logger()
+
+LINGER_S = 2.0
+"""How long a client's queues outlive its socket: long enough to reconnect, too short for a crash loop to flood the broker."""
+
+_EPOCH_SHIFT = 40
+"""AMQP counts deliveries per channel from 1; 2^40 of them outlive any channel."""
+
+
+class Subscription:
+    """One binding of one chart: its queue, its consumer while there is one, its client while connected."""
+
+    def __init__(self, session: ClientSession, request: Subscribe, queue: str) -> None:
+        self.session: ClientSession | None = session
+        self.number, self.binding_key, self.chart, self.queue = (
+            request.subscription,
+            request.binding_key,
+            request.chart,
+            queue,
+        )
+        self.consumer: Consumer | None = None
+        self.is_bound = False
+        self.epoch = 0
+        self.delivered = 0  # last delivery tag of this epoch
+        self.acknowledged = 0
+        self.bound_keys: set[str] = set()
+        self.lock = asyncio.Lock()
+        self.linger: asyncio.TimerHandle | None = None
+
+
+class Inbound:
+    """The mesh network's way in. Thread: loop."""
+
+    def __init__(self, envelope: Envelope, names: SystemNames, node: str, settings: DeliverySettings, board: Board) -> None:
+        self._envelope, self._names, self._node = envelope, names, node
+        self._settings, self._board = settings, board
+        self._exchange = names.exchanges[Network.MESH]
+        self._arguments: dict[str, Any] = {
+            "x-message-ttl": int(settings.ttl_s * 1000),
+            "x-max-length-bytes": settings.queue_bytes,
+            "x-overflow": "drop-head",
+            "x-expires": int(settings.queue_expires_s * 1000),
+            "x-dead-letter-exchange": names.dead,
+            "x-dead-letter-routing-key": node,
+        }
+        self._link: Link | None = None
+        self._subscriptions: dict[tuple[str, int], Subscription] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def count(self) -> int:
+        """Subscriptions of connected clients."""
+        return sum(s.session is not None for s in self._subscriptions.values())
+
+    async def opened(self, link: Link) -> None:
+        """The own broker is there: consume its dead letters, and bind every subscription (again)."""
+        await link.declare_exchange(self._exchange)
+        await link.declare_exchange(self._names.dead, kind="direct")
+        await self._consume_dead_letters(link)
+        self._link = link
+        for subscription in list(self._subscriptions.values()):
+            if subscription.session is not None:
+                await self._bind(subscription, link)
+
+    def lost(self) -> None:
+        """The own broker is gone; its queues keep what they have."""
+        self._link = None
+        for subscription in self._subscriptions.values():
+            subscription.consumer = None
+            subscription.is_bound = False
+
+    def subscribe(self, session: ClientSession, request: Subscribe) -> None:
+        """Bind a chart, now or as soon as the broker is there; the session hears `subscribed`."""
+        key = session.client, request.subscription
+        subscription = self._subscriptions.get(key)
+        if subscription is None:
+            queue = self._names.mesh_queue(self._node, session.client, request.subscription, self._arguments)
+            subscription = self._subscriptions[key] = Subscription(session, request, queue)
+        else:
+            subscription.session = session
+            subscription.binding_key, subscription.chart = request.binding_key, request.chart
+            if subscription.linger is not None:
+                subscription.linger.cancel()
+        if self._link is not None:
+            self._spawn(self._bind(subscription, self._link))
+
+    def unsubscribe(self, session: ClientSession, number: int) -> None:
+        """End a subscription and delete its queue."""
+        subscription = self._subscriptions.pop((session.client, number), None)
+        if subscription is not None:
+            subscription.session = None
+            self._spawn(self._delete(subscription))
+
+    def acknowledged(self, session: ClientSession, number: int, tag: int) -> None:
+        """Everything of a subscription up to `tag` is in the chart.
+
+        A tag that was not delivered, or is acknowledged already, would make the
+        broker close the channel: it is left alone.
+        """
+        subscription = self._subscriptions.get((session.client, number))
+        epoch, amqp_tag = tag >> _EPOCH_SHIFT, tag & ((1 << _EPOCH_SHIFT) - 1)
+        if subscription is None or subscription.consumer is None or subscription.epoch != epoch:
+            return
+        if subscription.acknowledged < amqp_tag <= subscription.delivered:
+            subscription.acknowledged = amqp_tag
+            subscription.consumer.ack(amqp_tag, multiple=True)
+
+    def detached(self, session: ClientSession) -> None:
+        """A client's socket ended: its deliveries go back to their queues, and those go after a while."""
+        for key, subscription in self._subscriptions.items():
+            if subscription.session is session:
+                subscription.session = None
+                self._spawn(self._release(subscription))
+                subscription.linger = asyncio.get_running_loop().call_later(LINGER_S, self._expire, key)
+
+    async def close(self) -> None:
+        """Stop consuming; the queues stay for the next start."""
+        self._link = None
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for subscription in self._subscriptions.values():
+            if subscription.linger is not None:
+                subscription.linger.cancel()
+
+    async def _bind(self, subscription: Subscription, link: Link) -> None:
+        async with subscription.lock:
+            session = subscription.session
+            if session is None or link is not self._link:
+                return
+            await self._release_consumer(subscription)
+            queue, wanted = subscription.queue, subscription.binding_key
+            await link.declare_queue(queue, durable=True, exclusive=False, arguments=self._arguments)
+            await link.bind_queue(queue, self._exchange, wanted)
+            for stale in subscription.bound_keys - {wanted}:
+                await link.unbind_queue(queue, self._exchange, stale)
+            subscription.bound_keys = {wanted}
+            subscription.epoch += 1
+            subscription.delivered = subscription.acknowledged = 0
+            epoch = subscription.epoch
+            subscription.consumer = await link.consume(
+                queue,
+                lambda incoming: self._deliver(subscription, epoch, incoming),
+                prefetch=self._settings.prefetch,
+                on_cancelled=lambda code: self._cancelled(subscription, epoch, code),
+            )
+            if subscription.session is session:
+                subscription.is_bound = True
+                session.subscribed(subscription.number)
+            else:  # its client left meanwhile
+                await self._release_consumer(subscription)
+
+    def _deliver(self, subscription: Subscription, epoch: int, incoming: Incoming) -> None:
+        session, consumer = subscription.session, subscription.consumer
+        if session is None or subscription.epoch != epoch:
+            return  # goes back to its queue with the channel
+        subscription.delivered = incoming.tag
+        try:
+            held_ms, records = self._envelope.open_records(incoming.body, incoming.routing_key)
+        except RemoteProtocolError as error:
+            self._board.count(f"unopened_{error.code}")
+            log.warning("body_unopened", code=error.code, reason=str(error), subscription=subscription.chart)
+            if consumer is not None:
+                consumer.ack(incoming.tag)  # dropped, never requeued: it would come back for ever
+            return
+        session.deliver(
+            subscription.number, epoch << _EPOCH_SHIFT | incoming.tag, held_ms, incoming.redelivered, records
+        )
+
+    def _cancelled(self, subscription: Subscription, epoch: int, code: str) -> None:
+        """The broker ended a consumer: its queue was deleted, or its channel closed. Begin again."""
+        if subscription.epoch == epoch and self._link is not None:
+            log.warning("consumer_cancelled", queue=subscription.queue, code=code)
+            subscription.consumer = None
+            subscription.is_bound = False
+            self._spawn(self._bind(subscription, self._link))
+
+    async def _release(self, subscription: Subscription) -> None:
+        async with subscription.lock:
+            if subscription.session is None:
+                await self._release_consumer(subscription)
+
+    async def _release_consumer(self, subscription: Subscription) -> None:
+        consumer, subscription.consumer = subscription.consumer, None
+        subscription.is_bound = False
+        subscription.epoch += 1
+        if consumer is not None:
+            await consumer.cancel()
+
+    def _expire(self, key: tuple[str, int]) -> None:
+        subscription = self._subscriptions.get(key)
+        if subscription is not None and subscription.session is None:
+            del self._subscriptions[key]
+            self._spawn(self._delete(subscription))
+
+    async def _delete(self, subscription: Subscription) -> None:
+        async with subscription.lock:
+            await self._release_consumer(subscription)
+            if self._link is not None:  # else x-expires does it
+                await self._link.delete_queue(subscription.queue)
+
+    async def _consume_dead_letters(self, link: Link) -> None:
+        """Count what this host's queues dropped: by reason, and by the record count in the header."""
+        queue = await link.declare_queue(
+            f"{self._names.dead}.{self._node}",
+            durable=True,
+            exclusive=False,
+            arguments={"x-expires": int(self._settings.queue_expires_s * 1000)},
+        )
+        await link.bind_queue(queue, self._names.dead, self._node)
+        consumers: list[Consumer] = []
+
+        def count(incoming: Incoming) -> None:
+            headers = incoming.headers or {}
+            deaths = headers.get("x-death") or [{}]
+            reason = {"expired": "expired_in_queue", "maxlen": "overflow_in_queue"}.get(
+                str(deaths[0].get("reason")), "dead_lettered"
+            )
+            records = headers.get("records")
+            self._board.count(reason, records if isinstance(records, int) else 1)
+            if consumers:
+                consumers[0].ack(incoming.tag)
+
+        consumers.append(await link.consume(queue, count, prefetch=100))
+
+    def _spawn(self, work: Any) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except BrokerError as error:  # the link tells of its own loss; the next one binds again
+                log.debug("subscription_interrupted", code=error.code, detail=str(error))
+
+        task = asyncio.get_running_loop().create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,112 @@
+"""One connection that is opened again, with growing pauses, whenever it is lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from mirosd.core.backoff import delay_s
+from mirosd.core.interfaces import BrokerAddress, BrokerConnector, Link
+from mirosd.errors import BrokerError
+
+log = structlog.get_logger()
+
+OPEN_DEADLINE_S = 8.0
+"""A broker that looks its clients up by name greets after 5 to 6 s; it still counts."""
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 4.0
+"""The pauses of design's listed hosts: a broker that comes back is found within 4 s."""
+
+
+class KeptLink:
+    """Keeps one link open until stopped. Thread: loop.
+
+    Args:
+        on_up: called with the open link; it is used once this has returned. When it
+            raises BrokerError the link is dropped and opened again.
+        on_down: called with a code whenever the state becomes, or stays, not open;
+            repeated only when the code changes.
+        on_blocked: called when the broker stops (True) or resumes (False) reading.
+        is_quiet: several links go to one broker; one of them tells the log.
+    """
+
+    def __init__(
+        self,
+        connector: BrokerConnector,
+        address: BrokerAddress,
+        name: str,
+        *,
+        on_up: Callable[[Link], Awaitable[None]],
+        on_down: Callable[[BrokerError], None],
+        random: Callable[[], float],
+        on_blocked: Callable[[bool], None] | None = None,
+        is_quiet: bool = False,
+    ) -> None:
+        self.address, self.name = address, name
+        self.link: Link | None = None
+        self._connector, self._random = connector, random
+        self._on_up, self._on_down, self._on_blocked = on_up, on_down, on_blocked
+        self._task: asyncio.Task[None] | None = None
+        self._told = ""
+        self._log = log.debug if is_quiet else log.info
+
+    def start(self) -> None:
+        """Begin to open the link; returns at once."""
+        self._task = asyncio.get_running_loop().create_task(self._keep(), name=f"link {self.name}")
+
+    async def _keep(self) -> None:
+        attempt = 0
+        while True:
+            lost: asyncio.Future[BrokerError] = asyncio.get_running_loop().create_future()
+            try:
+                link = await self._connector.open(
+                    self.address,
+                    deadline_s=OPEN_DEADLINE_S,
+                    name=self.name,
+                    on_lost=lambda error, lost=lost: None if lost.done() else lost.set_result(error),  # type: ignore[misc]
+                    on_blocked=self._on_blocked,
+                )
+            except BrokerError as error:
+                self._down(error)
+            else:
+                try:
+                    await self._on_up(link)
+                except BrokerError as error:
+                    link.abort()
+                    self._down(error)
+                except BaseException:
+                    link.abort()
+                    raise
+                else:
+                    self.link, attempt, self._told = link, 0, ""
+                    self._log("broker_connected", broker=self.address.display, link=self.name)
+                    try:
+                        error = await lost
+                    finally:
+                        self.link = None
+                        if not lost.done():
+                            link.abort()
+                    self._down(error)
+            await asyncio.sleep(
+                delay_s(attempt, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, random=self._random)
+            )
+            attempt += 1
+
+    def _down(self, error: BrokerError) -> None:
+        if error.code != self._told:  # a broker that stays away is told of once
+            self._told = error.code
+            self._log(
+                "broker_unavailable", broker=self.address.display, link=self.name, code=error.code, detail=str(error)
+            )
+        self._on_down(error)
+
+    async def stop(self) -> None:
+        """Close the link in an orderly way, or give up opening it."""
+        link, self.link = self.link, None
+        if link is not None:
+            await link.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None

@@ -1,0 +1,180 @@
+"""One distinct broker: what it is owed, oldest first, whatever happens to the connection.
+
+What is pending belongs to the broker, not to a connection: a new connection begins
+with the oldest unconfirmed body, after the old one was aborted. So what is published
+to one broker is always either new or a repeat from an earlier point, which is what
+makes de-duplication by highest sequence number exact.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from mirosd.bridge.body import Body
+from mirosd.core.interfaces import Board, Link, Outcome
+
+MAX_IN_FLIGHT = 256
+"""Bodies published and not yet confirmed: 16 MiB and 16,384 events at the most; enough to keep a broker
+busy over a link of 100 ms, and little enough that a lost connection repeats seconds, not minutes."""
+
+HIGH_WATER_BYTES = 8 * 1024 * 1024
+LOW_WATER_BYTES = 4 * 1024 * 1024
+"""Bytes waiting for a broker that does confirm: above, clients are not read; below, again."""
+
+PROGRESS_S = 1.0
+"""A broker that has confirmed nothing for this long holds nobody back: its absence may delay no one."""
+
+
+class _Debt:
+    """A body owed to this lane's broker; `unsafe` while the broker is connected."""
+
+    __slots__ = ("body", "unsafe")
+
+    def __init__(self, body: Body, unsafe: bool) -> None:
+        self.body, self.unsafe = body, unsafe
+
+
+class Lane:
+    """The bodies owed to one broker. Thread: loop.
+
+    Args:
+        name: for people and logs.
+        max_bytes: bound of what is pending; beyond it the oldest waiting body is
+            dropped for this broker alone, counted `overflow`.
+        on_relief: called when the lane no longer holds senders back.
+    """
+
+    def __init__(self, name: str, *, max_bytes: int, board: Board, on_relief: Callable[[], None]) -> None:
+        self.name = name
+        self.pending_bytes = 0
+        self._max_bytes, self._board, self._on_relief = max_bytes, board, on_relief
+        self._loop = asyncio.get_running_loop()
+        self._link: Link | None = None
+        self._is_blocked = False
+        self._waiting: deque[_Debt] = deque()
+        self._in_flight: dict[int, _Debt] = {}
+        self._next_tag = 0
+        self._progress_s = self._loop.time()
+        self._expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Connected, and the broker reads."""
+        return self._link is not None and not self._is_blocked
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is owed."""
+        return not self._waiting and not self._in_flight
+
+    @property
+    def holds_back(self) -> bool:
+        """True while senders should wait for this broker."""
+        is_confirming = self._loop.time() - self._progress_s < PROGRESS_S
+        return self.is_open and is_confirming and self.pending_bytes > HIGH_WATER_BYTES
+
+    def owe(self, body: Body) -> None:
+        """Owe one more body to the broker."""
+        body.owe(is_connected=self.is_open)
+        if self.is_idle:
+            self._progress_s = self._loop.time()
+        self._waiting.append(_Debt(body, self.is_open))
+        self.pending_bytes += len(body.sealed)
+        self._publish()
+        while self.pending_bytes > self._max_bytes and self._waiting:
+            self._give_up(self._waiting.popleft(), "overflow")
+        self._watch_expiry()
+
+    def opened(self, link: Link) -> None:
+        """A connection is there: publish what is owed, oldest first."""
+        self._link, self._is_blocked = link, link.is_blocked
+        self._progress_s = self._loop.time()
+        self._publish()
+
+    def lost(self) -> None:
+        """The connection is gone: what was not confirmed is owed again, before everything newer."""
+        self._link = None
+        self._waiting.extendleft(reversed(self._in_flight.values()))
+        self._in_flight.clear()
+        self._set_safe()
+        self._watch_expiry()
+
+    def blocked(self, is_blocked: bool) -> None:
+        """The broker stopped or resumed reading (an alarm there)."""
+        self._is_blocked = is_blocked
+        if is_blocked:
+            self._set_safe()
+        else:
+            self._publish()
+
+    def close(self) -> None:
+        """Owe nothing any more: the last peer behind this broker is gone."""
+        self._link = None
+        for debt in (*self._in_flight.values(), *self._waiting):
+            self._give_up(debt, "forgotten")
+        self._in_flight.clear()
+        self._waiting.clear()
+        if self._expiry is not None:
+            self._expiry.cancel()
+
+    def _publish(self) -> None:
+        while self.is_open and self._waiting and len(self._in_flight) < MAX_IN_FLIGHT:
+            debt = self._waiting.popleft()
+            body = debt.body
+            left_ms = int((body.expires_s - self._loop.time()) * 1000)
+            if left_ms <= 0:
+                self._give_up(debt, "expired")
+                continue
+            tag = self._next_tag = self._next_tag + 1
+            self._in_flight[tag] = debt
+            assert self._link is not None  # is_open
+            self._link.publish(
+                body.exchange,
+                body.routing_key,
+                body.sealed,
+                persistent=True,
+                mandatory=True,
+                expiration_ms=left_ms,
+                headers={"records": body.count},
+                on_outcome=lambda outcome, tag=tag: self._answered(tag, outcome),  # type: ignore[misc]
+            )
+
+    def _answered(self, tag: int, outcome: Outcome) -> None:
+        debt = self._in_flight.pop(tag, None)
+        if debt is None:  # of a connection that was lost meanwhile
+            return
+        self._progress_s = self._loop.time()
+        was_high = self.pending_bytes >= LOW_WATER_BYTES
+        self.pending_bytes -= len(debt.body.sealed)
+        is_nacked = outcome is Outcome.NACKED  # not sent again: order is kept, and it is counted
+        if is_nacked:
+            self._board.count("nacked", debt.body.count)
+        debt.body.answered(
+            is_routed=outcome is Outcome.CONFIRMED, was_unsafe=debt.unsafe, is_lost=is_nacked
+        )
+        self._publish()
+        if was_high and self.pending_bytes < LOW_WATER_BYTES:
+            self._on_relief()
+
+    def _give_up(self, debt: _Debt, counter: str) -> None:
+        self.pending_bytes -= len(debt.body.sealed)
+        self._board.count(counter, debt.body.count)
+        debt.body.answered(is_routed=False, was_unsafe=debt.unsafe, is_lost=True)
+
+    def _set_safe(self) -> None:
+        for debt in (*self._in_flight.values(), *self._waiting):
+            if debt.unsafe:
+                debt.unsafe = False
+                debt.body.set_safe()
+        self._on_relief()
+
+    def _watch_expiry(self) -> None:
+        if self._expiry is None and self._waiting and not self.is_open:
+            self._expiry = self._loop.call_at(self._waiting[0].body.expires_s, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        now_s = self._loop.time()
+        while self._waiting and self._waiting[0].body.expires_s <= now_s:
+            self._give_up(self._waiting.popleft(), "expired")
+        self._watch_expiry()

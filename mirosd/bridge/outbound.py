@@ -1,0 +1,150 @@
+"""From clients to brokers: gather records, seal them once, owe the body to every lane.
+
+Under load one socket read brings many records, and those with one routing key share
+a body; an idle client's single event goes at once. This adaptive gathering is what
+the ancestor's tempo control was for. A record with another routing key closes the
+open body, so that a source is never reordered.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from mirosd.bridge.account import Account
+from mirosd.bridge.body import Body, Share
+from mirosd.bridge.lane import PROGRESS_S, Lane
+from mirosd.core.envelope import Envelope
+from mirosd.core.interfaces import Board, ClientSession
+from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECORDS
+from mirosd_client.record import Span, after_sequence
+from mirosd_client.wire import Events, Network
+
+FORGET_ACCOUNT_S = 60.0
+"""How long a client that went away may come back to its account: as long as its events can be on their way."""
+
+
+class Outbound:
+    """The mesh network's way out. Thread: loop.
+
+    Args:
+        lanes: gives the delivery set, the own broker's lane included.
+        ttl_s: life of an event, counted from `transmit()`: records carry their age.
+    """
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        exchange: str,
+        lanes: Callable[[], Iterable[Lane]],
+        *,
+        ttl_s: float,
+        board: Board,
+    ) -> None:
+        self._envelope, self._exchange, self._lanes = envelope, exchange, lanes
+        self._ttl_s, self._board = ttl_s, board
+        self._loop = asyncio.get_running_loop()
+        self._accounts: dict[str, Account] = {}
+        self._changed: set[Account] = set()
+        self._paused: set[ClientSession] = set()
+        self._routing_key = ""
+        self._records: list[bytes] = []
+        self._bytes = 0
+        self._count = 0
+        self._expires_s = 0.0
+        self._entries: list[tuple[Account, int, int]] = []  # account, last sequence, records
+
+    def attached(self, session: ClientSession) -> None:
+        """A client connected, for the first time or again."""
+        account = self._accounts.get(session.client)
+        if account is None:
+            account = self._accounts[session.client] = Account(self._note_change, self._note_unroutable)
+        account.attach(session)
+
+    def detached(self, session: ClientSession) -> None:
+        """A client's connection ended."""
+        self._paused.discard(session)
+        account = self._accounts.get(session.client)
+        if account is not None and account.session is session:
+            account.detach()
+            self._loop.call_later(FORGET_ACCOUNT_S, self._forget, session.client)
+
+    def events(self, session: ClientSession, events: Events, span: Span) -> None:
+        """Take a run of records into the open body; flush() sends it."""
+        if events.network is not Network.MESH:
+            self._board.count("network_not_served", span.count)
+            return
+        account = self._accounts[session.client]
+        records, count = events.records, span.count
+        if span.first_sequence <= account.highest:
+            records, count = after_sequence(records, account.highest)
+            if not count:
+                return
+        account.highest = span.last_sequence
+        is_full = self._bytes + len(records) > MAX_BODY_BYTES or self._count + count > MAX_RECORDS
+        if self._records and (is_full or events.routing_key != self._routing_key):
+            self._close_body()
+        if not self._records:  # the oldest record decides for all of the body: they are milliseconds apart
+            self._expires_s = self._loop.time() + self._ttl_s - span.age_ms / 1000
+        self._routing_key = events.routing_key
+        self._records.append(records)
+        self._bytes += len(records)
+        self._count += count
+        self._entries.append((account, span.last_sequence, count))
+        if any(lane.holds_back for lane in self._lanes()):
+            self._pause(session)
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        if self._records:
+            self._close_body()
+
+    def relieved(self) -> None:
+        """A lane may no longer hold senders back: if none does, read them again."""
+        if self._paused and not any(lane.holds_back for lane in self._lanes()):
+            for session in self._paused:
+                session.resume()
+            self._paused.clear()
+
+    def _pause(self, session: ClientSession) -> None:
+        session.pause()
+        if not self._paused:
+            self._loop.call_later(PROGRESS_S, self._look_again)
+        self._paused.add(session)
+
+    def _look_again(self) -> None:
+        """A lane whose broker stopped confirming tells nobody: look."""
+        self.relieved()
+        if self._paused:
+            self._loop.call_later(PROGRESS_S, self._look_again)
+
+    @property
+    def is_idle(self) -> bool:
+        """True when nothing that clients handed over is on its way."""
+        return all(account.is_empty for account in self._accounts.values())
+
+    def _close_body(self) -> None:
+        sealed = self._envelope.seal_records(b"".join(self._records), 0, self._routing_key)
+        shares = [Share(account, count) for account, _, count in self._entries]
+        body = Body(self._exchange, self._routing_key, sealed, self._expires_s, shares)
+        for account, sequence, _ in self._entries:
+            account.entered(sequence, body)
+        self._records, self._entries, self._bytes, self._count = [], [], 0, 0
+        for lane in self._lanes():
+            lane.owe(body)
+
+    def _note_change(self, account: Account) -> None:
+        if not self._changed:
+            self._loop.call_soon(self._report)
+        self._changed.add(account)
+
+    def _report(self) -> None:
+        changed, self._changed = self._changed, set()
+        for account in changed:
+            account.report()
+
+    def _note_unroutable(self, count: int) -> None:
+        self._board.count("unroutable", count)
+
+    def _forget(self, client: str) -> None:
+        account = self._accounts.get(client)
+        if account is not None and account.session is None:
+            del self._accounts[client]

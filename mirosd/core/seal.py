@@ -1,0 +1,145 @@
+"""Sealing: who can read and write what crosses a broker, and nothing else.
+
+A *network key* (32 bytes) is shared by the members of one network. Nobody seals
+with it: each daemon draws a *session* (16 random bytes) and derives that session's
+key, so that a counter can be the nonce and no nonce is ever used twice with one
+key. A new session begins at every start, every hour, with every new key and at
+every new connection to the own broker.
+
+    key id       SHA-256("mirosd key id" | network key)[:4]     which key; public
+    session key  HKDF-SHA256(network key, salt=session, info="mirosd 2 session" | lp(system) | lp(network))
+    system key   HKDF-SHA256(mesh key, salt="", info="mirosd 2 system"), or a file of its own
+
+lp(x) is the length of x in two bytes, then x.
+
+Source: RFC 5869 (HKDF), NIST SP 800-38D section 8.2.1 (deterministic nonces).
+"""
+
+import hashlib
+import hmac
+import struct
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from mirosd.errors import RemoteProtocolError
+
+KEY_BYTES = 32
+KEY_ID_BYTES = 4
+SESSION_BYTES = 16
+TAG_BYTES = 16
+MAX_SESSION_S = 3600.0
+"""A session's life: bounds what one nonce counter and one snapshot of a virtual machine can repeat."""
+
+MAX_OPEN_SESSIONS = 1024
+"""Sessions of others whose keys are kept ready; the least recently used goes first, and costs one derivation to get back."""
+
+_NONCE = struct.Struct(">IQ")
+_LENGTH = struct.Struct(">H")
+
+
+def length_prefixed(*fields: bytes) -> bytes:
+    """Give the fields, each behind its length in two bytes: no two lists of fields give the same bytes."""
+    return b"".join(_LENGTH.pack(len(field)) + field for field in fields)
+
+
+def derive(key: bytes, *, salt: bytes, info: bytes) -> bytes:
+    """Give 32 bytes by HKDF-SHA256."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(key)
+
+
+def key_id(key: bytes) -> bytes:
+    """Give the four public bytes that say which key sealed a body."""
+    return hashlib.sha256(b"mirosd key id" + key).digest()[:KEY_ID_BYTES]
+
+
+def system_key(mesh_key: bytes) -> bytes:
+    """Give the system key of a host that has no file of its own for it."""
+    return derive(mesh_key, salt=b"", info=b"mirosd 2 system")
+
+
+def membership_proof(network_key: bytes, network: str, nonce: str, node: str) -> str:
+    """Give the hex proof that `node` holds a network's key, bound to the challenger's nonce."""
+    key = derive(network_key, salt=b"", info=b"mirosd 2 proof")
+    text = length_prefixed(network.encode(), nonce.encode(), node.encode())
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
+
+
+class Sealed(NamedTuple):
+    """A sealed text with what a receiver needs to open it."""
+
+    key_id: bytes
+    session: bytes
+    counter: int
+    ciphertext: bytes
+
+
+def _session_cipher(key: bytes, session: bytes, system: str, network: str) -> AESGCM:
+    info = b"mirosd 2 session" + length_prefixed(system.encode(), network.encode())
+    return AESGCM(derive(key, salt=session, info=info))
+
+
+class Sealer:
+    """Seals for one network of one system, in sessions of its own.
+
+    Args:
+        random: gives n unpredictable bytes (os.urandom).
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, key: bytes, system: str, network: str, *, random: Callable[[int], bytes], clock: Callable[[], float]
+    ) -> None:
+        self.key_id = key_id(key)
+        self._key, self._system, self._network = key, system, network
+        self._random, self._clock = random, clock
+        self.new_session()
+
+    def new_session(self) -> None:
+        """Begin a session: at start, after an hour, and whenever what was published may be seen again."""
+        self.session = self._random(SESSION_BYTES)
+        self._cipher = _session_cipher(self._key, self.session, self._system, self._network)
+        self._counter = 0
+        self._began_s = self._clock()
+
+    def seal(self, plaintext: bytes, associated: Callable[[bytes, int], bytes]) -> Sealed:
+        """Seal; `associated(session, counter)` gives the additional authenticated data."""
+        if self._clock() - self._began_s > MAX_SESSION_S:
+            self.new_session()
+        counter, self._counter = self._counter, self._counter + 1
+        ciphertext = self._cipher.encrypt(_NONCE.pack(0, counter), plaintext, associated(self.session, counter))
+        return Sealed(self.key_id, self.session, counter, ciphertext)
+
+
+class Opener:
+    """Opens what members of one network of one system sealed."""
+
+    def __init__(self, key: bytes, system: str, network: str) -> None:
+        self.key_id = key_id(key)
+        self._key, self._system, self._network = key, system, network
+        self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()
+
+    def open(self, sealed: Sealed, associated: bytes) -> bytes:
+        """Give the text; RemoteProtocolError `unknown_key` or `forged` when it does not open."""
+        if sealed.key_id != self.key_id:
+            raise RemoteProtocolError(f"sealed with key {sealed.key_id.hex()}, not ours", code="unknown_key")
+        cipher = self._ciphers.get(sealed.session)
+        is_new = cipher is None
+        if cipher is None:
+            cipher = _session_cipher(self._key, sealed.session, self._system, self._network)
+        try:
+            plaintext = cipher.decrypt(_NONCE.pack(0, sealed.counter), sealed.ciphertext, associated)
+        except (InvalidTag, ValueError, OverflowError) as exc:
+            raise RemoteProtocolError("the body was not sealed by a member, or was changed", code="forged") from exc
+        if is_new:  # only a session that proved itself may push another out
+            self._ciphers[sealed.session] = cipher
+            if len(self._ciphers) > MAX_OPEN_SESSIONS:
+                self._ciphers.popitem(last=False)
+        else:
+            self._ciphers.move_to_end(sealed.session)
+        return plaintext

@@ -1,0 +1,86 @@
+"""A link that takes what is published and answers when the test says so, and what stands around it."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mirosd.core.interfaces import BrokerAddress, Outcome, PeerRow
+
+
+class RecordingLink:
+    """The publishing half of interfaces.Link: bodies in order, outcomes on request."""
+
+    def __init__(self) -> None:
+        self.address = BrokerAddress("192.0.2.1")
+        self.is_blocked = False
+        self.published: list[bytes] = []
+        self.options: list[dict[str, Any]] = []
+        self._waiting: dict[int, Callable[[Outcome], None]] = {}
+
+    def publish(self, exchange: str, routing_key: str, body: bytes, **options: Any) -> None:
+        """Keep the body; nothing is answered yet."""
+        self._waiting[len(self.published)] = options.pop("on_outcome")
+        self.published.append(body)
+        self.options.append({"exchange": exchange, "routing_key": routing_key, **options})
+
+    def answer(self, *numbers: int, outcome: Outcome = Outcome.CONFIRMED) -> None:
+        """Answer the bodies with these numbers (all that wait when there are none)."""
+        for number in numbers or tuple(self._waiting):
+            self._waiting.pop(number)(outcome)
+
+
+class CountingBoard:
+    """interfaces.Board for the bridge: what was counted."""
+
+    def __init__(self) -> None:
+        self.counters: Counter[str] = Counter()
+
+    def count(self, counter: str, amount: int = 1) -> None:
+        """Add."""
+        self.counters[counter] += amount
+
+    def show_peers(self, rows: Sequence[PeerRow]) -> None:
+        """Nothing to show here."""
+
+    def show_hosts(self, listed: Sequence[str], local: Sequence[str]) -> None:
+        """Nothing to show here."""
+
+    def raise_reason(self, code: str, detail: str) -> None:
+        """Nothing to show here."""
+
+    def clear_reason(self, code: str) -> None:
+        """Nothing to show here."""
+
+
+class RecordingSession:
+    """interfaces.ClientSession: what the client would have been told."""
+
+    def __init__(self, client_id: bytes = b"C" * 16) -> None:
+        self.client_id = client_id
+        self.client = client_id.hex()
+        self.told: list[tuple[int, int, int]] = []
+        self.is_paused = False
+
+    def settled(self, safe: int, settled: int, unroutable: int) -> None:
+        """Keep the three numbers."""
+        self.told.append((safe, settled, unroutable))
+
+    def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
+        """Outbound tests get no deliveries."""
+        raise AssertionError("nothing is delivered here")
+
+    def subscribed(self, subscription: int) -> None:
+        """Outbound tests subscribe to nothing."""
+        raise AssertionError("nothing is subscribed here")
+
+    def refused(self, subscription: int, code: str, message: str) -> None:
+        """Outbound tests subscribe to nothing."""
+        raise AssertionError("nothing is subscribed here")
+
+    def pause(self) -> None:
+        """Read no more."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """Read again."""
+        self.is_paused = False

@@ -1,0 +1,295 @@
+"""Two bridges and a real RabbitMQ between them: events, heartbeats, shared brokers, a lost connection."""
+
+import asyncio
+import queue
+import random
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from mirosd.backends.amqp import AmqpConnector
+from mirosd.bridge.bridge import Bridge
+from mirosd.bridge.control import Control
+from mirosd.core.control_messages import Identity, SealedChallenger
+from mirosd.core.envelope import Envelope
+from mirosd.core.interfaces import BrokerAddress
+from mirosd.core.seal import Opener, Sealer, system_key
+from mirosd.core.settings import DeliverySettings
+from mirosd.names import SystemNames
+from mirosd.payloads import Producer, ProducerQueue
+from mirosd.signals import Private
+from mirosd_client.messages import Subscribe
+from mirosd_client.record import Record, decode_records, encode_record, scan_records
+from mirosd_client.wire import Events, Network
+from tests.bridge.fakes import CountingBoard
+from tests.lab.broker import PASSWORD, PEERS_PASSWORD, PEERS_USER, USER, Broker
+
+pytestmark = pytest.mark.lab
+
+KEY = b"k" * 32
+DEADLINE_S = 30.0
+
+
+async def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for a condition, looking every few ms, 30 s at most."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"{what}: not within {DEADLINE_S} s"
+        await asyncio.sleep(0.005)
+
+
+class Program:
+    """interfaces.ClientSession of a program that handles what it is given at once."""
+
+    def __init__(self, host: "BridgedHost", letter: str) -> None:
+        self.client_id = letter.encode() * 16
+        self.client = self.client_id.hex()
+        self.host = host
+        self.received: list[tuple[int, int]] = []
+        self.bound: set[int] = set()
+        self.numbers = (0, 0, 0)
+        self.sequence = 0
+
+    def attach(self) -> None:
+        """Connect."""
+        self.host.bridge.attached(self)
+
+    def send(self, count: int, key: str) -> None:
+        """Transmit `count` events."""
+        for _ in range(count):
+            self.sequence += 1
+            record = encode_record(Record(self.client_id, 1, self.sequence, 0, 0, "json", "S", b"", b"{}"))
+            self.host.bridge.events(
+                self, Events(Network.MESH, key, record), scan_records(record, self.client_id)
+            )
+        self.host.bridge.flush()
+
+    async def hear(self, key: str, number: int = 1) -> None:
+        """Subscribe and wait until bound."""
+        self.host.bridge.subscribe(self, Subscribe(number, "mesh", key))
+        await until(lambda: number in self.bound, f"{key} bound")
+
+    def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
+        """Handle and acknowledge."""
+        self.received += [(subscription, record.sequence) for record in decode_records(records)]
+        self.host.bridge.acknowledged(self, subscription, tag)
+
+    def subscribed(self, subscription: int) -> None:
+        """Bound."""
+        self.bound.add(subscription)
+
+    def refused(self, subscription: int, code: str, message: str) -> None:
+        """Never here."""
+        raise AssertionError(code, message)
+
+    def settled(self, safe: int, settled: int, unroutable: int) -> None:
+        """Progress."""
+        self.numbers = safe, settled, unroutable
+
+    def pause(self) -> None:
+        """Tests send little."""
+
+    def resume(self) -> None:
+        """Tests send little."""
+
+
+class BridgedHost:
+    """A bridge on a virtual host of its own, which is as good as a broker of its own."""
+
+    def __init__(self, letter: str, own_vhost: str, vhosts: dict[str, str]) -> None:
+        self.node = letter * 32
+        self.vhosts = vhosts
+        self.board = CountingBoard()
+        self.signs: list[tuple[int, Any]] = []
+        self.queue: queue.Queue[ProducerQueue] = queue.Queue(maxsize=1)
+        names = SystemNames("default")
+        key = system_key(KEY)
+        control_envelope = self._envelope(key, "system")
+        challenger = SealedChallenger(
+            Identity(self.node, letter, 1, "0"),
+            control_envelope,
+            {"mesh": KEY},
+            nonce=lambda: random.randbytes(16).hex(),
+            wall_ms=lambda: int(time.time() * 1000),
+        )
+        control = Control(
+            names,
+            control_envelope,
+            challenger,
+            post_peer=lambda signal, payload: self.signs.append((signal, payload)),
+            board=self.board,
+            clock=time.monotonic,
+            wall_ms=lambda: int(time.time() * 1000),
+        )
+        self.bridge = Bridge(
+            AmqpConnector(),
+            names,
+            BrokerAddress("127.0.0.1", 5672, own_vhost, USER, PASSWORD),
+            lambda host: BrokerAddress("127.0.0.1", 5672, self.vhosts[host], PEERS_USER, PEERS_PASSWORD),
+            self._envelope(KEY, "mesh"),
+            control,
+            DeliverySettings(),
+            producers=self.queue,
+            board=self.board,
+            post_peer=lambda signal, payload: self.signs.append((signal, payload)),
+            on_own_state=lambda _error: None,
+            random=random.random,
+        )
+
+    @staticmethod
+    def _envelope(key: bytes, network: str) -> Envelope:
+        sealer = Sealer(key, "default", network, random=random.randbytes, clock=time.monotonic)
+        return Envelope("default", network, sealer, Opener(key, "default", network))
+
+    def discover(self, other: "BridgedHost", host: str) -> None:
+        """What ProducerFactoryChart does with a proved host."""
+        self.queue.put_nowait(ProducerQueue((Producer("mesh", host, other.node),), (), (), (host,)))
+        self.bridge.wake()
+
+    def seen(self, signal: int) -> bool:
+        """Tell whether the peer chart was posted a signal."""
+        return any(number == signal for number, _ in self.signs)
+
+
+def run(broker: Broker, test: Callable[[BridgedHost, BridgedHost], Coroutine[Any, Any, None]], *, shared: bool = False) -> None:
+    """Run a test with two hosts that know each other; `shared`: behind one broker."""
+    first = broker.new_vhost()
+    vhosts = {"a": first, "b": first if shared else broker.new_vhost()}
+
+    async def scene() -> None:
+        a, b = BridgedHost("a", vhosts["a"], vhosts), BridgedHost("b", vhosts["b"], vhosts)
+        a.bridge.start()
+        b.bridge.start()
+        await until(lambda: a.bridge.is_connected and b.bridge.is_connected, "both connected")
+        a.discover(b, "b")
+        b.discover(a, "a")
+        await until(lambda: a.seen(Private.peer_heard) and b.seen(Private.peer_heard), "heartbeats heard")
+        await until(lambda: a.seen(Private.peer_routed) and b.seen(Private.peer_routed), "heartbeats routed")
+        try:
+            await test(a, b)
+        finally:
+            await asyncio.gather(a.bridge.stop(), b.bridge.stop())
+
+    asyncio.run(scene())
+
+
+def test_events_cross_in_order(broker: Broker) -> None:
+    """5,000 events arrive once and in order at both subscriptions of the other host and the one of this; all settle."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender, near, far = Program(a, "s"), Program(a, "n"), Program(b, "f")
+        for program in (sender, near, far):
+            program.attach()
+        await near.hear("archer.#")
+        await far.hear("archer.*")
+        await far.hear("#", 2)
+        for _ in range(50):
+            sender.send(100, "archer.lead")
+            await asyncio.sleep(0)
+        await until(lambda: sender.numbers == (5000, 5000, 0), "all settled")
+        await until(lambda: len(far.received) == 10_000 and len(near.received) == 5000, "all received")
+        expected = list(range(1, 5001))
+
+        assert expected == [number for _, number in near.received]
+        for subscription in (1, 2):
+            assert expected == [number for which, number in far.received if which == subscription]
+
+    run(broker, test)
+
+
+def test_nobody_listens(broker: Broker) -> None:
+    """Events that no queue on any broker matches are settled and counted, every one."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender = Program(a, "s")
+        sender.attach()
+        sender.send(10, "nobody.here")
+        await until(lambda: sender.numbers == (10, 10, 10), "all unroutable")
+
+        assert 10 == a.board.counters["unroutable"]
+
+    run(broker, test)
+
+
+def test_a_shared_broker_gets_one_producer_set(broker: Broker) -> None:
+    """Two daemons behind one broker find that out, make no second set, and each event arrives once."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender, far = Program(a, "s"), Program(b, "f")
+        sender.attach()
+        far.attach()
+        await far.hear("#")
+        sender.send(100, "k")
+        await until(lambda: sender.numbers[1] == 100, "settled")
+        await until(lambda: len(far.received) == 100, "received")
+
+        assert 1 == len(list(a.bridge._lanes())) == len(list(b.bridge._lanes()))
+
+    run(broker, test, shared=True)
+
+
+def test_connections_cut_in_the_middle_lose_nothing(broker: Broker) -> None:
+    """With every connection of the broker closed by an operator while events flow, all arrive; repeats are the client's to drop."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender, far = Program(a, "s"), Program(b, "f")
+        sender.attach()
+        far.attach()
+        await far.hear("#")
+        for turn in range(40):
+            sender.send(50, "k")
+            await asyncio.sleep(0)
+            if turn == 20:
+                await asyncio.to_thread(broker.call, 'rabbit_networking:close_all_connections("cut").')
+        await until(lambda: sender.numbers[1] == 2000, "settled")
+        await until(lambda: {number for _, number in far.received} == set(range(1, 2001)), "received")
+        highest, fresh = 0, []
+        for _, number in far.received:
+            if number > highest:
+                highest = number
+                fresh.append(number)
+
+        assert list(range(1, 2001)) == fresh
+        assert 0 == sender.numbers[2]
+
+    run(broker, test)
+
+
+def test_a_daemon_that_goes_is_told_apart(broker: Broker) -> None:
+    """A daemon that stops in order says so; after that its heartbeats come back returned."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        await b.bridge.stop()
+        await until(lambda: a.seen(Private.peer_left), "left")
+        await until(lambda: a.seen(Private.peer_returned), "returned")
+
+    run(broker, test)
+
+
+def test_a_departed_clients_queue_goes_and_a_returned_ones_stays(broker: Broker) -> None:
+    """Two seconds after a program's socket ended its queue is deleted; if it came back meanwhile the queue lives on with what it holds."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        stays, goes, sender = Program(b, "f"), Program(b, "g"), Program(a, "s")
+        for program in (stays, goes, sender):
+            program.attach()
+        await stays.hear("#")
+        await goes.hear("#")
+        for program in (stays, goes):
+            b.bridge.detached(program)
+        sender.send(10, "k")
+        await until(lambda: sender.numbers[1] == 10, "settled while both are away")
+        stays.bound.clear()
+        stays.attach()
+        await stays.hear("#")
+        await until(lambda: len(stays.received) == 10, "received after the return")
+        await until(lambda: len(b.bridge.inbound._subscriptions) == 1, "the other's subscription gone")
+        sender.send(1, "k")
+        await until(lambda: sender.numbers[1] == 11, "settled")
+        await until(lambda: len(stays.received) == 11, "the returned one still hears")
+
+        assert [] == goes.received
+
+    run(broker, test)

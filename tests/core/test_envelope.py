@@ -1,0 +1,148 @@
+"""Sealed bodies: the documented vectors, and that any bytes give a value or the one error."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirosd.core.envelope import HEADER_BYTES, Envelope
+from mirosd.core.seal import MAX_SESSION_S, Opener, Sealer, derive, key_id, length_prefixed, system_key
+from mirosd.errors import RemoteProtocolError
+from mirosd_client.record import Record, decode_records, encode_record
+from tests.properties import TOTAL
+
+PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
+KEY = bytes(range(32))
+
+
+def vector() -> dict[str, str]:
+    """Read the test vector out of the protocol's document."""
+    block = PROTOCOL.read_text().split("### Test vector")[1].split("```")[1]
+    return dict(re.findall(r"^(\S.*?)\s{2,}(\S.*)$", block, re.MULTILINE))
+
+
+def envelope(key: bytes = KEY, *, system: str = "default", network: str = "mesh", session: bytes = b"S" * 16) -> Envelope:
+    """Give an envelope whose sessions are all `session`."""
+    sealer = Sealer(key, system, network, random=lambda n: session[:n], clock=lambda: 0.0)
+    return Envelope(system, network, sealer, Opener(key, system, network))
+
+
+class TestVector:
+    def test_keys_are_derived_as_documented(self) -> None:
+        """Key id, system key and session key are those of the document."""
+        v = vector()
+        key = bytes.fromhex(v["network key"])
+        info = b"mirosd 2 session" + length_prefixed(v["system"].encode(), v["network"].encode())
+
+        assert v["key id"] == key_id(key).hex()
+        assert v["system key"] == system_key(key).hex()
+        assert v["session key"] == derive(key, salt=bytes.fromhex(v["session id"]), info=info).hex()
+
+    def test_record_is_as_documented(self) -> None:
+        """The record's fields give the document's bytes, and back."""
+        record = Record(
+            bytes(range(0x10, 0x20)), 1, 7, 0x0187D4F0C0000003, 12, "json", "Advance_War_Cry", b"", b'{"by":"archer"}'
+        )
+
+        assert vector()["record"] == encode_record(record).hex()
+        assert [record] == list(decode_records(bytes.fromhex(vector()["record"])))
+
+    def test_body_is_as_documented(self) -> None:
+        """Sealing the document's record gives the document's body, and opening it gives the record."""
+        v = vector()
+        env = envelope(bytes.fromhex(v["network key"]), session=bytes.fromhex(v["session id"]))
+        body = env.seal_records(bytes.fromhex(v["record"]), int(v["held ms"]), v["routing key"])
+
+        assert v["body"] == body.hex()
+        assert (5, bytes.fromhex(v["record"])) == env.open_records(body, v["routing key"])
+
+
+class TestOpening:
+    @pytest.mark.parametrize(
+        ("other", "code"),
+        [
+            (envelope(b"k" * 32), "unknown_key"),
+            (envelope(system="other"), "forged"),
+            (envelope(network="snoop_trace"), "forged"),
+        ],
+        ids=["key", "system", "network"],
+    )
+    def test_foreign_bodies_stay_closed(self, other: Envelope, code: str) -> None:
+        """A body opens only with the key, system and network it was sealed for."""
+        body = envelope().seal_records(b"records", 0, "a.b")
+
+        with pytest.raises(RemoteProtocolError) as caught:
+            other.open_records(body, "a.b")
+        assert code == caught.value.code
+
+    def test_routing_key_is_bound(self) -> None:
+        """A body moved to another routing key does not open."""
+        body = envelope().seal_records(b"records", 0, "a.b")
+
+        with pytest.raises(RemoteProtocolError) as caught:
+            envelope().open_records(body, "a.c")
+        assert "forged" == caught.value.code
+
+    def test_other_version_is_named(self) -> None:
+        """A body of a later version is told apart from junk."""
+        body = envelope().seal_records(b"records", 0, "a.b")
+
+        with pytest.raises(RemoteProtocolError) as caught:
+            envelope().open(body[:2] + b"\x03" + body[3:], "a.b")
+        assert "version" == caught.value.code
+
+    def test_every_cut_and_every_flip_is_refused(self) -> None:
+        """A body cut at any byte, or with any one byte changed, raises the one error."""
+        env = envelope()
+        body = env.seal_records(b"some records", 3, "a.b")
+        for at in range(len(body)):
+            with pytest.raises(RemoteProtocolError):
+                env.open_records(body[:at], "a.b")
+            with pytest.raises(RemoteProtocolError):
+                env.open_records(body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :], "a.b")
+
+    @TOTAL
+    @given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda b: b"\xd5\x4d\x02" + key_id(KEY) + b)))
+    def test_any_bytes_give_the_one_error(self, body: bytes) -> None:
+        """Bytes that nobody sealed raise RemoteProtocolError and nothing else."""
+        with pytest.raises(RemoteProtocolError):
+            envelope().open_records(body, "a.b")
+
+    @TOTAL
+    @given(st.binary(min_size=1, max_size=300), st.integers(0, 2**40), st.text(max_size=40))
+    def test_what_was_sealed_opens(self, records: bytes, held_ms: int, routing_key: str) -> None:
+        """Every body opens to what was sealed."""
+        env = envelope()
+
+        assert (min(held_ms, 0xFFFFFFFF), records) == env.open_records(
+            env.seal_records(records, held_ms, routing_key), routing_key
+        )
+
+
+class TestSessions:
+    def test_no_nonce_is_used_twice(self) -> None:
+        """Each body of a session has a counter of its own, and a session ends after an hour."""
+        now, drawn = [0.0], iter(range(256))
+        sealer = Sealer(KEY, "default", "mesh", random=lambda n: bytes([next(drawn)]) * n, clock=lambda: now[0])
+        env = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
+        headers = [env.seal(b"x", "k")[:HEADER_BYTES] for _ in range(3)]
+        now[0] = MAX_SESSION_S + 1
+        headers += [env.seal(b"x", "k")[:HEADER_BYTES] for _ in range(2)]
+        nonces = [(header[7:23], header[23:31]) for header in headers]
+
+        assert 5 == len(set(nonces))
+        assert [0, 1, 2, 0, 1] == [int.from_bytes(counter, "big") for _, counter in nonces]
+
+    def test_forged_sessions_push_no_true_one_out(self) -> None:
+        """Bodies that do not open leave nothing in the opener, however many session ids they name."""
+        opener = Opener(KEY, "default", "mesh")
+        env = Envelope("default", "mesh", Sealer(KEY, "default", "mesh", random=lambda n: b"t" * n, clock=lambda: 0.0), opener)
+        body = env.seal(b"x", "k")
+        for number in range(50):
+            with pytest.raises(RemoteProtocolError):
+                env.open(body[:7] + number.to_bytes(16, "big") + body[23:], "k")
+
+        assert b"x" == env.open(body, "k")
+        assert 1 == len(opener._ciphers)
