@@ -1,0 +1,123 @@
+"""How the daemon speaks to its operator: one event a line, its data in keys.
+
+An event is a constant name in the past tense ("peer_lost"), never a sentence with values
+in it, so that it can be searched for. JSON for machines, columns for a terminal. Messages
+of libraries that use `logging` come out the same way.
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Hashable, Mapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from mirosd_client.printable import printable, printable_deep
+
+_ACCOUNT = re.compile(r"(amqps?://)[^/\s]*@")
+
+
+def configure(
+    format: str = "auto",
+    level: str = "info",
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> None:
+    """Send every log line of this process to `stream` (default: standard error); again replaces what was set.
+
+    Args:
+        format: `json`, `console`, or `auto`: console on a terminal that is not systemd's, else json.
+        level: `debug`, `info`, `warning` or `error`; lines below it cost next to nothing.
+    """
+    stream = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _without_accounts,
+            *_rendering(format, stream, environ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,  # so that a reload's level reaches loggers that are in use
+    )
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Forward)]
+    root.addHandler(_Forward())
+    root.setLevel(number)
+    logging.getLogger("pika").setLevel(max(number, logging.WARNING))  # below, it tells every frame and its parameters
+
+
+class LogOnChange:
+    """Logs an event when the value of its key is another than the last time: for what is tried again and again.
+
+    Thread: any; two at once may log the same change twice.
+    """
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger()
+        self._last: dict[Hashable, Hashable] = {}
+
+    def log(self, level: int, event: str, *, key: Hashable, value: Hashable, **data: Any) -> None:
+        """Log `event` with `data` unless `value` is what `key` had before. Levels are those of `logging`."""
+        if key in self._last and self._last[key] == value:
+            return
+        self._last[key] = value
+        self._log.log(level, event, **data)
+
+    def forget(self, key: Hashable) -> None:
+        """Let go of a key that is over: its next value is a change."""
+        self._last.pop(key, None)
+
+
+def _rendering(format: str, stream: TextIO, environ: Mapping[str, str]) -> list[Processor]:
+    under_systemd = "JOURNAL_STREAM" in environ or "INVOCATION_ID" in environ
+    if format == "auto":
+        format = "json" if under_systemd or not stream.isatty() else "console"
+    if format == "json":
+        return [structlog.processors.JSONRenderer()]
+    return [_make_printable, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+
+
+def _without_accounts(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
+    """Take user and password out of every URL, tracebacks included: the last guard, not the only one."""
+    for key, value in event_dict.items():
+        if isinstance(value, str) and "@" in value:
+            event_dict[key] = _ACCOUNT.sub(r"\1***@", value)
+    return event_dict
+
+
+def _make_printable(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
+    """Replace control characters; a traceback keeps its lines. JSON needs none of this: it escapes them."""
+    traceback = str(event_dict.pop("exception", ""))
+    clean = {printable(key): printable_deep(value) for key, value in event_dict.items()}
+    if traceback:
+        clean["exception"] = "\n".join(printable(line) for line in traceback.splitlines())
+    return clean
+
+
+class _Forward(logging.Handler):
+    """Takes what libraries log into structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the record's message under its logger's name."""
+        if record.name.partition(".")[0] == "pika":
+            record.args = tuple(_harmless(arg) for arg in record.args) if isinstance(record.args, tuple) else ()
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # a library's format and arguments do not fit: its text is all there is
+            message = str(record.msg)
+        data: dict[str, Any] = {"logger": record.name}
+        if record.exc_info and record.exc_info[0]:
+            data["exc_info"] = record.exc_info
+        structlog.get_logger().log(record.levelno, message, **data)
+
+
+def _harmless(arg: object) -> object:
+    """Give a number or text as it is and anything else by its type: an object may print what it holds."""
+    return arg if isinstance(arg, int | float | str | BaseException) else f"<{type(arg).__name__}>"

@@ -1,0 +1,157 @@
+"""Log lines: one an event, safe to show, in the form that its reader wants."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pika
+import pytest
+import structlog
+
+from mirosd.logs import LogOnChange, configure
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def logging_put_back() -> Iterator[None]:
+    """Leave logging as it was found."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
+    logging.getLogger("pika").setLevel(logging.NOTSET)
+    structlog.reset_defaults()
+
+
+def raise_(error: Exception) -> None:
+    """Give a traceback something to show."""
+    raise error
+
+
+def lines_of(stream: io.StringIO) -> list[dict[str, object]]:
+    """Give the JSON lines that were written."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "is_json"),
+    [
+        (Terminal(), {}, False),
+        (io.StringIO(), {}, True),
+        (Terminal(), {"JOURNAL_STREAM": "8:1"}, True),
+        (Terminal(), {"INVOCATION_ID": "a"}, True),
+    ],
+)
+def test_auto_is_json_unless_a_person_looks(stream: io.StringIO, environ: dict[str, str], is_json: bool) -> None:
+    """Columns go to a terminal that is not systemd's, JSON everywhere else."""
+    configure("auto", stream=stream, environ=environ)
+    structlog.get_logger().info("peer_lost", peer="h2")
+
+    assert stream.getvalue().startswith("{") == is_json
+    assert "peer_lost" in stream.getvalue()
+
+
+def test_a_json_line_holds_event_level_time_and_data() -> None:
+    """A line for machines has the event's name, its level, its time and its keys."""
+    stream = io.StringIO()
+    configure("json", stream=stream)
+    structlog.get_logger().warning("peer_lost", peer="h2", after_s=1.5)
+
+    (line,) = lines_of(stream)
+    assert line.pop("timestamp")
+    assert line == {"event": "peer_lost", "level": "warning", "peer": "h2", "after_s": 1.5}
+
+
+def test_lines_below_the_level_are_not_written() -> None:
+    """The level holds for our lines and for those of libraries."""
+    stream = io.StringIO()
+    configure("json", "warning", stream=stream)
+    structlog.get_logger().info("quiet")
+    logging.getLogger("mirosd_client.shell").info("quiet")
+    logging.getLogger("mirosd_client.shell").warning("loud %d", 1)
+
+    assert [(line["event"], line["logger"]) for line in lines_of(stream)] == [("loud 1", "mirosd_client.shell")]
+
+
+def test_configuring_again_replaces() -> None:
+    """After a second configure each line is written once, to the new stream, also by loggers in use."""
+    old, new = io.StringIO(), io.StringIO()
+    log = structlog.get_logger()
+    configure("json", "warning", stream=old)
+    log.warning("one")
+    configure("json", "debug", stream=new)
+    log.debug("two")
+    logging.getLogger("x").warning("three")
+
+    assert [line["event"] for line in lines_of(old)] == ["one"]
+    assert [line["event"] for line in lines_of(new)] == ["two", "three"]
+
+
+def test_control_characters_do_not_reach_a_terminal() -> None:
+    """What another host says cannot move the cursor of whoever reads the log; a traceback keeps its lines."""
+    stream = io.StringIO()
+    configure("console", stream=stream)
+    try:
+        raise_(ValueError("evil\x1b[2J"))
+    except ValueError:
+        structlog.get_logger().exception("peer\x1b_lost", name="a\x1b]0;x\x07\n\u202eb", names=["\x1b"])
+
+    assert stream.getvalue().count("\N{REPLACEMENT CHARACTER}") == 7
+    assert all(char.isprintable() or char == "\n" for char in stream.getvalue())
+    assert "\nTraceback" in stream.getvalue()
+
+
+def test_pika_tells_no_parameters_and_no_password() -> None:
+    """From pika come warnings only; objects show as their types, URLs and tracebacks without their accounts."""
+    stream = io.StringIO()
+    configure("json", "debug", stream=stream)
+    log = logging.getLogger("pika.adapters")
+    log.info("quiet %s", "amqp://bob:hunter2@h")
+    log.error("failed %r %s %i", {"password": "hunter2"}, "amqp://bob:hunter2@h/x", 7)
+    log.error("failed %r", pika.ConnectionParameters(credentials=pika.PlainCredentials("bob", "hunter2")))
+    try:
+        raise_(OSError("amqp://bob:hunter2@h"))
+    except OSError:
+        log.exception("failed")
+
+    assert [line["event"] for line in lines_of(stream)] == [
+        "failed '<dict>' amqp://***@h/x 7",
+        "failed '<ConnectionParameters>'",
+        "failed",
+    ]
+    assert "hunter2" not in stream.getvalue()
+
+
+def test_a_library_whose_format_does_not_fit_is_still_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong log call of a library ends nothing and loses nothing but its arguments."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own raises at such a call
+    stream = io.StringIO()
+    configure("json", stream=stream)
+    logging.getLogger("pika").error("got %d", "seven")
+
+    assert [line["event"] for line in lines_of(stream)] == ["got %d"]
+
+
+def test_a_repetition_is_not_logged() -> None:
+    """An event is logged when its key's value changes, and again after the key was forgotten."""
+    stream = io.StringIO()
+    configure("json", stream=stream)
+    changes = LogOnChange()
+    for key, value in [("h2", "refused"), ("h2", "refused"), ("h3", "refused"), ("h2", "silent"), ("h2", "silent")]:
+        changes.log(logging.WARNING, "broker_unreachable", key=key, value=value, host=key, code=value)
+    changes.forget("h2")
+    changes.log(logging.INFO, "broker_unreachable", key="h2", value="silent", host="h2", code="silent")
+
+    assert [(line["level"], line["host"], line["code"]) for line in lines_of(stream)] == [
+        ("warning", "h2", "refused"),
+        ("warning", "h3", "refused"),
+        ("warning", "h2", "silent"),
+        ("info", "h2", "silent"),
+    ]
