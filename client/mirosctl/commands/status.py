@@ -1,0 +1,56 @@
+"""mirosctl status: the daemon, its broker and its programs, and what to do when something is wrong."""
+
+from typing import Any
+
+import click
+
+from mirosctl.cures import cure
+from mirosctl.options import Options, common_options
+from mirosctl.output import duration, show_json, show_pairs
+
+EXIT_DEGRADED = 5
+
+
+@click.command()
+@common_options
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Show how the daemon of this host is; exit status 5 when it is degraded."""
+    options = context.ensure_object(Options)
+    _, result = options.ask("status")
+    reasons: list[dict[str, str]] = sorted(result.pop("reasons", []), key=lambda reason: reason["code"])
+    if options.as_json:
+        codes = [reason["code"] for reason in reasons]
+        show_json("status", {**result, "reasons": codes, "details": {r["code"]: r.get("detail", "") for r in reasons}})
+    else:
+        show_pairs(_pairs(result))
+        for text, advice in _problems(result, reasons).items():
+            click.echo(f"\n{text}" + (f"\n  {advice}" if advice else ""))
+    if result["state"] == "degraded":
+        context.exit(EXIT_DEGRADED)
+
+
+def _pairs(result: dict[str, Any]) -> list[tuple[str, str]]:
+    broker = result.get("broker", {})
+    counters = result.get("counters", {})
+    return [
+        ("host", f"{result['name']} (node {result['node']})"),
+        ("system", str(result["system"])),
+        ("state", str(result["state"])),
+        ("version", f"{result['version']}, up {duration(result['uptime_s'])}"),
+        ("broker", " ".join(str(broker[key]) for key in ("address", "state", "detail") if broker.get(key))),
+        ("clients", f"{result.get('clients', 0)} with {result.get('subscriptions', 0)} subscriptions"),
+        *((name, str(counters[name])) for name in sorted(counters) if counters[name]),
+    ]
+
+
+def _problems(result: dict[str, Any], reasons: list[dict[str, str]]) -> dict[str, str]:
+    """Give what is wrong, each with its cure; the broker's own state when no reason says the same."""
+    problems = {}
+    for reason in reasons:
+        code, detail = reason["code"], reason.get("detail", "")
+        problems[f"{code}: {detail}" if detail else code] = cure(code) or cure(detail.partition(":")[0])
+    state = str(result.get("broker", {}).get("state", ""))
+    if cure(state) not in ("", *problems.values()):
+        problems[f"broker: {state}"] = cure(state)
+    return problems

@@ -1,0 +1,35 @@
+"""What to do about each code that the daemon gives as a reason, in one sentence."""
+
+_CURES = {
+    # stages of reaching a broker
+    "resolve": "check the name's spelling and this host's DNS, or list the address instead",
+    "tcp": "check that the host is up and that a firewall on neither side drops TCP 5672",
+    "tcp(refused)": "no broker listens there: start RabbitMQ on it (systemctl start rabbitmq-server)",
+    "tcp(silent)": "nothing answers: the host is down, the address is wrong, or a firewall drops TCP 5672",
+    "tls": "check the broker's certificate, and whether it speaks TLS on this port (amqps, 5671)",
+    "amqp": "what listens there speaks no AMQP 0-9-1: check the port",
+    "amqp(slow)": "the broker looks this host's name up before it greets: give it DNS that answers, or /etc/hosts",
+    "auth": "the broker refused user or password: compare them with the broker's (rabbitmqctl authenticate_user)",
+    "guest_remote": "RabbitMQ lets guest in from loopback only: make an account (rabbitmqctl add_user) and set it",
+    "vhost": "give the account the virtual host (rabbitmqctl set_permissions -p VHOST USER ...), or correct its name",
+    "exchange": "no mirosd of this system declared its exchanges there: start mirosd on that host, compare `system`",
+    "lost": "the connection broke; it is tried again",
+    "closed": "the broker closed the connection; its log says why",
+    "blocked": "the broker is out of memory or disk: see rabbitmqctl status, free some",
+    # stages of proving a peer
+    "daemon": "its broker is there and its mirosd is not: start mirosd on that host",
+    "key": "the keys differ: give both hosts the same mesh.key",
+    "version": "the two daemons share no protocol version: update the older one",
+    "system": "that host belongs to another mesh: compare `system` in both configurations",
+    "self": "the address is this host's own; nothing to do",
+    # reasons of the daemon itself
+    "clock_skew": "a host's clock is more than 60 s ahead: let NTP set it (timedatectl set-ntp true)",
+    "hosts_file": "correct the hosts file; the last good one stays in force until then",
+    "node_conflict": "two hosts share one state directory's identity: remove node.json on the copy and restart it",
+}
+
+
+def cure(code: str) -> str:
+    """Give the advice for a code ("tcp(refused)", "broker tcp(refused)", "tcp"), "" when there is none."""
+    name = code.removeprefix("broker").lstrip(" _:")
+    return _CURES.get(name) or _CURES.get(name.partition("(")[0], "")

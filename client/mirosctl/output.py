@@ -1,0 +1,54 @@
+"""How answers are printed: JSON with the name of its schema, or tables for people.
+
+All texts that come here were made printable when they came from the daemon (options.py).
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+WIDE_COLUMNS = 1000
+"""A pipe has no width: nothing is cut or wrapped for whoever reads it."""
+
+
+def show_json(command: str, document: dict[str, Any]) -> None:
+    """Print one object. `command` and the version behind it name its shape; new keys do not change the version."""
+    click.echo(json.dumps({"schema": f"mirosctl.{command}/1", **document}, indent=2, sort_keys=True))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows beneath their columns' names."""
+    from rich.console import Console  # noqa: PLC0415 -- 60 ms, for tables alone
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text, so that [brackets] of a name are not rich's markup
+    is_terminal = sys.stdout.isatty()
+    Console(width=None if is_terminal else WIDE_COLUMNS).print(table, no_wrap=not is_terminal, crop=False)
+
+
+def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Print names and values beneath each other."""
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        click.echo(f"{name:{width}}  {value}")
+
+
+def duration(seconds: float | None) -> str:
+    """Give a duration in the unit that people would take: 0.4 s, 12 s, 5 min, 3.1 h, 2.0 d; None is "-"."""
+    if seconds is None:
+        return "-"
+    for limit, divisor, unit, digits in (
+        (10, 1, "s", 1),
+        (120, 1, "s", 0),
+        (7200, 60, "min", 0),
+        (172_800, 3600, "h", 1),
+    ):
+        if seconds < limit:
+            return f"{seconds / divisor:.{digits}f} {unit}"
+    return f"{seconds / 86_400:.1f} d"

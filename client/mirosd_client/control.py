@@ -1,0 +1,135 @@
+"""A plain, blocking connection for tools: hello, ask, read the answer, done.
+
+It needs no thread and imports no miros, so that a command line is quick.
+"""
+
+import os
+import time
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any, Self
+
+from mirosd_client.errors import DaemonRefusedError, DaemonUnavailableError, RemoteProtocolError
+from mirosd_client.messages import (
+    Ask,
+    Closing,
+    DaemonMessage,
+    Done,
+    Failed,
+    Hello,
+    Row,
+    Welcome,
+    decode_daemon_message,
+    encode_message,
+    refusal,
+)
+from mirosd_client.secret import draw_secret
+from mirosd_client.socket_path import open_socket
+from mirosd_client.wire import PROTOCOL_VERSION, FrameReader, FrameType
+
+ANSWER_S = 10.0
+RECEIVE_BYTES = 64 * 1024
+
+
+class ControlConnection:
+    """A connected tool. For one thread.
+
+    Args:
+        socket: the daemon's socket; None searches as socket_path.py says.
+        timeout_s: for each step: connecting, the welcome, the next piece of an answer.
+
+    Raises:
+        DaemonUnavailableError: nobody answers; lists the sockets tried and how to start a daemon.
+        NotPermittedError: the socket may not be used; says what would permit it.
+        DaemonRefusedError: the daemon ended the connection, and said why.
+        RemoteProtocolError: what answers is no mirosd, or one that speaks another version.
+    """
+
+    def __init__(self, socket: str | None = None, *, timeout_s: float = ANSWER_S, program: str = "mirosctl") -> None:
+        self._timeout_s = timeout_s
+        self._reader = FrameReader()
+        self._messages: list[DaemonMessage] = []
+        self._next_id = 1
+        self._socket = open_socket(socket, timeout_s)
+        try:
+            self._send(Hello([PROTOCOL_VERSION], draw_secret().hex(), program=program, pid=os.getpid()))
+            self.welcome = self._receive_welcome()
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(
+        self, verb: str, args: dict[str, Any] | None = None, timeout_s: float | None = None
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Give the rows and the result of an answer."""
+        rows: list[dict[str, Any]] = []
+        answer = self.stream(verb, args, timeout_s)
+        while True:
+            try:
+                rows.append(next(answer))
+            except StopIteration as end:
+                return rows, end.value
+
+    def stream(
+        self, verb: str, args: dict[str, Any] | None = None, timeout_s: float | None = None
+    ) -> Generator[dict[str, Any], None, dict[str, Any]]:
+        """Yield each row as it comes; the generator's own value is the result.
+
+        Args:
+            timeout_s: the longest silence of the daemon before DaemonUnavailableError.
+        """
+        number, self._next_id = self._next_id, self._next_id + 1
+        self._send(Ask(number, verb, args or {}))
+        while True:
+            message = self._receive(self._timeout_s if timeout_s is None else timeout_s)
+            match message:
+                case Row(id=id_, row=row) if id_ == number:
+                    yield row
+                case Done(id=id_, result=result) if id_ == number:
+                    return result
+                case Failed(id=id_, code=code, message=text) if id_ == number:
+                    raise refusal(code, text)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _receive_welcome(self) -> Welcome:
+        welcome = self._receive(self._timeout_s)
+        if not isinstance(welcome, Welcome) or welcome.version != PROTOCOL_VERSION:
+            raise RemoteProtocolError("what answers at this socket does not speak this program's protocol")
+        return welcome
+
+    def _send(self, message: Hello | Ask) -> None:
+        try:
+            self._socket.sendall(encode_message(message))
+        except OSError as exc:
+            raise DaemonUnavailableError(f"the connection to mirosd broke: {exc}") from exc
+
+    def _receive(self, timeout_s: float) -> DaemonMessage:
+        deadline_s = time.monotonic() + timeout_s
+        while not self._messages:
+            try:
+                self._socket.settimeout(max(0.001, deadline_s - time.monotonic()))
+                data = self._socket.recv(RECEIVE_BYTES)
+            except TimeoutError as exc:
+                raise DaemonUnavailableError("mirosd is there but does not answer (is it stopped?)") from exc
+            except OSError as exc:
+                raise DaemonUnavailableError(f"the connection to mirosd broke: {exc}") from exc
+            if not data:
+                raise DaemonUnavailableError("mirosd ended the connection")
+            for frame in self._reader.feed(data):
+                if frame.type is FrameType.MESSAGE:
+                    self._messages.append(decode_daemon_message(frame.body))
+        message = self._messages.pop(0)
+        if isinstance(message, Closing):
+            raise DaemonRefusedError(message.code, message.message)
+        return message

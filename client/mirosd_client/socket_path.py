@@ -1,0 +1,51 @@
+"""Where the daemon's socket is, and what to tell people when nobody answers there.
+
+A path that was given, or stands in $MIROSD_SOCKET, is the only one tried: whoever
+names a daemon must not end up at another one.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Mapping
+
+from mirosd_client.errors import DaemonUnavailableError, NotPermittedError
+
+SYSTEM_SOCKET = "/run/mirosd/mirosd.sock"
+ENVIRONMENT_VARIABLE = "MIROSD_SOCKET"
+HOW_TO_START = "start it with `systemctl start mirosd`, or `mirosd --config FILE` for one of your own"
+HOW_TO_PERMIT = "join the group with `sudo usermod -aG mirosd $USER`, then log in again"
+
+
+def candidates(argument: str | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Give the paths to try, in order; at least one."""
+    named = argument or environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        return [named]
+    runtime_directory = environ.get("XDG_RUNTIME_DIR")
+    return [SYSTEM_SOCKET] + ([f"{runtime_directory}/mirosd/mirosd.sock"] if runtime_directory else [])
+
+
+def open_socket(argument: str | None, timeout_s: float) -> socket.socket:
+    """Give a socket that is connected to the first daemon that answers; with timeout 0 it never blocks.
+
+    Raises:
+        NotPermittedError: a socket is there and may not be used; says what would permit it.
+        DaemonUnavailableError: none answered; lists what was tried and how to start one.
+    """
+    tried: list[str] = []
+    forbidden = ""
+    for path in candidates(argument):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(path)
+            return connection
+        except OSError as exc:
+            connection.close()
+            tried.append(f"{path} ({exc.strerror or exc})")
+            if exc.errno in (errno.EACCES, errno.EPERM):
+                forbidden = path
+    if forbidden:
+        raise NotPermittedError(f"{forbidden} may not be used by this user; {HOW_TO_PERMIT}")
+    raise DaemonUnavailableError(f"no mirosd answers; tried {', '.join(tried)}; {HOW_TO_START}")

@@ -1,0 +1,143 @@
+"""What all commands have in common: options anywhere, exit codes, and a quick start."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mirosctl.main import main
+from tests.mirosctl.conftest import Run
+from tests.mirosctl.fake_daemon import FakeDaemon
+
+READY = {
+    "state": "ready",
+    "reasons": [],
+    "node": "ab" * 16,
+    "name": "h1",
+    "system": "s",
+    "version": "1",
+    "uptime_s": 5.0,
+}
+VERBS = [
+    ["status"],
+    ["peers"],
+    ["hosts", "list"],
+    ["hosts", "add", "h"],
+    ["hosts", "remove", "h"],
+    ["hosts", "reload"],
+    ["wait"],
+]
+
+
+@pytest.mark.parametrize("words", [["--json", "status"], ["status", "--json"], ["--json", "status", "--json"]])
+def test_json_works_before_and_after_the_command(daemon: FakeDaemon, run: Run, words: list[str]) -> None:
+    """Wherever --json stands, one JSON object with its schema is all that is printed."""
+    daemon.answers["status"] = ([], READY)
+    result = run(*words)
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["schema"] == "mirosctl.status/1"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_socket_works_before_and_after_the_command(daemon: FakeDaemon, before: bool) -> None:
+    """--socket chooses the daemon wherever it stands, over $MIROSD_SOCKET."""
+    daemon.answers["status"] = ([], READY)
+    option = ["--socket", daemon.path]
+    words = [*option, "status"] if before else ["status", *option]
+
+    assert CliRunner(env={"MIROSD_SOCKET": "/nowhere"}).invoke(main, words).exit_code == 0
+
+
+def test_options_of_one_run_do_not_reach_the_next(daemon: FakeDaemon, run: Run) -> None:
+    """What was asked for once is not asked for again."""
+    daemon.answers["hosts_list"] = ([], {})
+
+    assert run("--json", "hosts", "list").stdout.startswith("{")
+    assert run("hosts", "list").stdout.startswith("HOST")
+
+
+@pytest.mark.parametrize("words", [[], *VERBS])
+def test_every_command_has_help_and_the_common_options(words: list[str]) -> None:
+    """--help tells what a command does, and that it takes --json and --socket; it asks no daemon."""
+    result = CliRunner(env={"MIROSD_SOCKET": "/nowhere"}).invoke(main, [*words, "--help"])
+
+    assert result.exit_code == 0
+    assert "--json" in result.output
+    assert "--socket PATH" in result.output
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["status", "--nonsense"], ["wait", "--peers", "-1"], ["hosts", "add"]])
+def test_wrong_usage_is_2(run: Run, words: list[str]) -> None:
+    """What cannot be meant is status 2."""
+    assert run(*words).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [words for words in VERBS if words != ["wait"]])
+def test_no_daemon_is_3(tmp_path: Path, words: list[str]) -> None:
+    """Where no daemon answers, status 3, and how to start one."""
+    result = CliRunner().invoke(main, [*words, "--socket", str(tmp_path / "none")])
+
+    assert result.exit_code == 3
+    assert str(tmp_path / "none") in result.stderr
+    assert "systemctl start mirosd" in result.stderr
+
+
+def test_not_permitted_is_4(daemon: FakeDaemon, run: Run) -> None:
+    """What the caller may not do is status 4, with what would permit it."""
+    daemon.answers["hosts_reload"] = ("not_permitted", "`hosts_reload` needs the group mirosd-admin")
+    result = run("hosts", "reload")
+
+    assert result.exit_code == 4
+    assert "needs the group mirosd-admin" in result.stderr
+
+
+def test_another_refusal_is_1_and_cannot_move_the_cursor(daemon: FakeDaemon, run: Run) -> None:
+    """Any other error is status 1; its text is printed in one line, without control characters."""
+    daemon.answers["hosts_add"] = ("address", "bad\x1b[2J\nname")
+    result = run("hosts", "add", "x")
+
+    assert result.exit_code == 1
+    assert result.stderr == "Error: bad\ufffd[2J\ufffdname\n"
+    assert result.stdout == ""
+
+
+def test_what_is_no_daemon_is_1(tmp_path: Path) -> None:
+    """Junk at the socket is an error, not a traceback."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from mirosctl.main import main; main()", "--socket", str(tmp_path / "s"), "peers"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = listening.accept()
+        with connection, process:
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            assert process.stderr is not None
+            error = process.stderr.read()
+
+    assert process.returncode == 1
+    assert error.startswith("Error: ")
+    assert "Traceback" not in error
+
+
+def imported_by(*words: str) -> set[str]:
+    """Give the top-level packages that a run of mirosctl imports."""
+    code = "from mirosctl.main import main; main()"
+    run = subprocess.run([sys.executable, "-X", "importtime", "-c", code, *words], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in run.stderr.splitlines()}
+
+
+def test_a_command_imports_little(daemon: FakeDaemon) -> None:
+    """No command imports miros, pika or cryptography, and only a table imports rich."""
+    daemon.answers["peers"] = ([], {})
+
+    assert not {"miros", "pika", "cryptography", "rich"} & imported_by("--socket", daemon.path, "--json", "peers")
+    assert {"miros", "pika", "cryptography", "rich"} & imported_by("--socket", daemon.path, "peers") == {"rich"}
