@@ -8,7 +8,7 @@ from mirosd.core.interfaces import ClientSession
 
 
 class Account:
-    """What one client handed over. It outlives the client's connection, so that a reconnect repeats nothing. Thread: loop.
+    """What one client handed over; outlives its connection, so that a reconnect repeats nothing. Thread: loop.
 
     Args:
         on_change: called (with this account) when the numbers may have risen; the

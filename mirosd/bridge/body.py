@@ -17,7 +17,7 @@ class Share(NamedTuple):
     """How many of a body's records are whose."""
 
     account: Waiting
-    count: int
+    records: int
 
 
 class Body:
@@ -27,13 +27,24 @@ class Body:
     still do are not connected: then it lies in their pending sets, here.
     """
 
-    __slots__ = ("_owed", "_unsafe", "count", "exchange", "expires_s", "is_lost", "is_routed", "routing_key", "sealed", "shares")
+    __slots__ = (
+        "_owed",
+        "_unsafe",
+        "count",
+        "exchange",
+        "expires_s",
+        "is_lost",
+        "is_routed",
+        "routing_key",
+        "sealed",
+        "shares",
+    )
 
     def __init__(self, exchange: str, routing_key: str, sealed: bytes, expires_s: float, shares: list[Share]) -> None:
         self.exchange, self.routing_key, self.sealed = exchange, routing_key, sealed
         self.expires_s = expires_s  # monotonic seconds; nobody tries to deliver it after that
         self.shares = shares
-        self.count = sum(share.count for share in shares)
+        self.count = sum(share.records for share in shares)
         self.is_routed = False  # some broker had a queue for it
         self.is_lost = False  # some broker never gave its verdict: expired, overflowed or refused
         self._owed = 0
@@ -67,7 +78,7 @@ class Body:
         self.is_lost |= is_lost
         if self.is_settled and not self.is_routed and not self.is_lost:
             for share in self.shares:
-                share.account.unroutable(share.count)
+                share.account.unroutable(share.records)
         self._tell()
 
     def _tell(self) -> None:

@@ -21,7 +21,7 @@ from mirosd_client.wire import Network
 log = structlog.get_logger()
 
 LINGER_S = 2.0
-"""How long a client's queues outlive its socket: long enough to reconnect, too short for a crash loop to flood the broker."""
+"""How long a client's queues outlive its socket: enough to reconnect, too short for a crash loop to flood the broker."""
 
 _EPOCH_SHIFT = 40
 """AMQP counts deliveries per channel from 1; 2^40 of them outlive any channel."""
@@ -51,7 +51,9 @@ class Subscription:
 class Inbound:
     """The mesh network's way in. Thread: loop."""
 
-    def __init__(self, envelope: Envelope, names: SystemNames, node: str, settings: DeliverySettings, board: Board) -> None:
+    def __init__(
+        self, envelope: Envelope, names: SystemNames, node: str, settings: DeliverySettings, board: Board
+    ) -> None:
         self._envelope, self._names, self._node = envelope, names, node
         self._settings, self._board = settings, board
         self._exchange = names.exchanges[Network.MESH]

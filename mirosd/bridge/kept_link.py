@@ -82,15 +82,13 @@ class KeptLink:
                     self.link, attempt, self._told = link, 0, ""
                     self._log("broker_connected", broker=self.address.display, link=self.name)
                     try:
-                        error = await lost
+                        reason = await lost
                     finally:
                         self.link = None
                         if not lost.done():
                             link.abort()
-                    self._down(error)
-            await asyncio.sleep(
-                delay_s(attempt, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, random=self._random)
-            )
+                    self._down(reason)
+            await asyncio.sleep(delay_s(attempt, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, random=self._random))
             attempt += 1
 
     def _down(self, error: BrokerError) -> None:

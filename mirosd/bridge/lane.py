@@ -149,9 +149,7 @@ class Lane:
         is_nacked = outcome is Outcome.NACKED  # not sent again: order is kept, and it is counted
         if is_nacked:
             self._board.count("nacked", debt.body.count)
-        debt.body.answered(
-            is_routed=outcome is Outcome.CONFIRMED, was_unsafe=debt.unsafe, is_lost=is_nacked
-        )
+        debt.body.answered(is_routed=outcome is Outcome.CONFIRMED, was_unsafe=debt.unsafe, is_lost=is_nacked)
         self._publish()
         if was_high and self.pending_bytes < LOW_WATER_BYTES:
             self._on_relief()

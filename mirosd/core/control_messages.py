@@ -83,7 +83,7 @@ def encode_control(message: ControlMessage) -> bytes:
 def decode_control(text: bytes) -> ControlMessage:
     """Read a message; RemoteProtocolError for anything else (`version` when it is of a later version)."""
     try:
-        message = _decoder.decode(text)
+        message: ControlMessage = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise RemoteProtocolError(f"not a control message: {exc}") from exc
     if message.version != CONTROL_VERSION:
@@ -166,7 +166,8 @@ class SealedChallenger:
                 network
                 for network, key in self._keys.items()
                 if hmac.compare_digest(
-                    message.proofs.get(network, "").encode(), membership_proof(key, network, nonce, message.node).encode()
+                    message.proofs.get(network, "").encode(),
+                    membership_proof(key, network, nonce, message.node).encode(),
                 )
             )
         )

@@ -37,7 +37,7 @@ MAX_SESSION_S = 3600.0
 """A session's life: bounds what one nonce counter and one snapshot of a virtual machine can repeat."""
 
 MAX_OPEN_SESSIONS = 1024
-"""Sessions of others whose keys are kept ready; the least recently used goes first, and costs one derivation to get back."""
+"""Sessions of others whose keys are kept ready; the least recently used goes first, and costs one derivation again."""
 
 _NONCE = struct.Struct(">IQ")
 _LENGTH = struct.Struct(">H")

@@ -61,9 +61,7 @@ class Program:
         for _ in range(count):
             self.sequence += 1
             record = encode_record(Record(self.client_id, 1, self.sequence, 0, 0, "json", "S", b"", b"{}"))
-            self.host.bridge.events(
-                self, Events(Network.MESH, key, record), scan_records(record, self.client_id)
-            )
+            self.host.bridge.events(self, Events(Network.MESH, key, record), scan_records(record, self.client_id))
         self.host.bridge.flush()
 
     async def hear(self, key: str, number: int = 1) -> None:
@@ -126,11 +124,11 @@ class BridgedHost:
         self.bridge = Bridge(
             AmqpConnector(),
             names,
-            BrokerAddress("127.0.0.1", 5672, own_vhost, USER, PASSWORD),
-            lambda host: BrokerAddress("127.0.0.1", 5672, self.vhosts[host], PEERS_USER, PEERS_PASSWORD),
-            self._envelope(KEY, "mesh"),
-            control,
-            DeliverySettings(),
+            own=BrokerAddress("127.0.0.1", 5672, own_vhost, USER, PASSWORD),
+            peer_address=lambda host: BrokerAddress("127.0.0.1", 5672, self.vhosts[host], PEERS_USER, PEERS_PASSWORD),
+            mesh=self._envelope(KEY, "mesh"),
+            control=control,
+            settings=DeliverySettings(),
             producers=self.queue,
             board=self.board,
             post_peer=lambda signal, payload: self.signs.append((signal, payload)),
@@ -153,7 +151,9 @@ class BridgedHost:
         return any(number == signal for number, _ in self.signs)
 
 
-def run(broker: Broker, test: Callable[[BridgedHost, BridgedHost], Coroutine[Any, Any, None]], *, shared: bool = False) -> None:
+def run(
+    broker: Broker, test: Callable[[BridgedHost, BridgedHost], Coroutine[Any, Any, None]], *, shared: bool = False
+) -> None:
     """Run a test with two hosts that know each other; `shared`: behind one broker."""
     first = broker.new_vhost()
     vhosts = {"a": first, "b": first if shared else broker.new_vhost()}
@@ -231,7 +231,7 @@ def test_a_shared_broker_gets_one_producer_set(broker: Broker) -> None:
 
 
 def test_connections_cut_in_the_middle_lose_nothing(broker: Broker) -> None:
-    """With every connection of the broker closed by an operator while events flow, all arrive; repeats are the client's to drop."""
+    """With every connection closed by an operator while events flow, all arrive; repeats are the client's to drop."""
 
     async def test(a: BridgedHost, b: BridgedHost) -> None:
         sender, far = Program(a, "s"), Program(b, "f")
@@ -269,7 +269,7 @@ def test_a_daemon_that_goes_is_told_apart(broker: Broker) -> None:
 
 
 def test_a_departed_clients_queue_goes_and_a_returned_ones_stays(broker: Broker) -> None:
-    """Two seconds after a program's socket ended its queue is deleted; if it came back meanwhile the queue lives on with what it holds."""
+    """A program's queue goes two seconds after its socket; if it came back by then, the queue lives on."""
 
     async def test(a: BridgedHost, b: BridgedHost) -> None:
         stays, goes, sender = Program(b, "f"), Program(b, "g"), Program(a, "s")

@@ -47,7 +47,8 @@ class Scene:
     def send(self, *sequences: int, key: str = "k", age_ms: int = 0, size: int = 10, flush: bool = True) -> None:
         """Hand records over as one frame."""
         records = b"".join(
-            encode_record(Record(self.session.client_id, 1, n, 0, age_ms, "json", "S", b"", b"p" * size)) for n in sequences
+            encode_record(Record(self.session.client_id, 1, n, 0, age_ms, "json", "S", b"", b"p" * size))
+            for n in sequences
         )
         self.outbound.events(
             self.session, Events(Network.MESH, key, records), scan_records(records, self.session.client_id)

@@ -1,0 +1,42 @@
+"""A daemon that has nothing to do sleeps."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stage import staged
+from tests.lab.broker import Broker
+from tests.lab.namespaces import Lan
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.lab
+
+WINDOW_S = 20.0
+MOST_PER_S = 2.0
+
+
+def switches(pid: int) -> int:
+    """Give the voluntary context switches of all threads of a process so far."""
+    return sum(
+        int(line.split()[1])
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for line in (task / "status").read_text().splitlines()
+        if line.startswith("voluntary_ctxt_switches")
+    )
+
+
+def test_an_idle_daemon_polls_nothing(lan: Lan, brokers: dict[str, Broker]) -> None:
+    """With one idle client and no peer, at most two voluntary context switches a second, over all its threads."""
+    with staged(lan, brokers) as stage:
+        daemon = stage.daemon("h1", [])
+        daemon.start()
+        daemon.wait_ready()
+        client = stage.actor("h1", "idle")
+        assert client.do("wait_subscribed")["subscribed"]
+        before, began_s = switches(daemon.pid), time.monotonic()
+        until(lambda: time.monotonic() - began_s >= WINDOW_S, deadline_s=WINDOW_S + 10, what="the window over")
+        rate = (switches(daemon.pid) - before) / (time.monotonic() - began_s)
+        print(f"{rate:.2f} voluntary context switches a second")
+
+        assert rate <= MOST_PER_S
