@@ -1,0 +1,32 @@
+# What people run. A machine needs Python 3.11, git, make, and root or sudo; the rest is installed on first use.
+
+PYTHON := $(shell /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+            && echo /usr/bin/python3 || echo python3)
+BIN := .venv/bin
+READY := .venv/ready
+# The lab needs root; its caches stay out of the tree, so that no file of root's is left in it.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=1 "'PATH=$$PATH'")
+PRIVATE := $(AS_ROOT) $(BIN)/python -m tests.lab.enter -- env HYPOTHESIS_STORAGE_DIRECTORY=/run/lab/hypothesis
+
+.DEFAULT_GOAL := help
+.PHONY: demo test check help
+
+demo: $(READY) ## two hosts in private network namespaces find each other and talk; DEMO_JSON=FILE for the figures
+	@$(PRIVATE) $(BIN)/python -m tests.lab.demo $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
+
+test: $(READY) ## the whole test suite, where no packet can leave the machine
+	@$(PRIVATE) $(BIN)/python -m pytest -p no:cacheprovider tests
+
+check: $(READY) ## formatter, linter, types, import floors: before each commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy -p tests.lab
+	$(BIN)/python -m pytest -q tests/test_floors.py
+
+$(READY): pyproject.toml client/pyproject.toml packaging/dev/prepare
+	packaging/dev/prepare $(PYTHON)
+	@touch $@
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/make \1\t\2/p' Makefile | expand --tabs=14

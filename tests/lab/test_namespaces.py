@@ -1,0 +1,137 @@
+"""The LAN: who reaches whom, what each fault does, and that it is undone."""
+
+import socket
+import threading
+
+import pytest
+
+from tests.lab.isolation import faults
+from tests.lab.namespaces import Host, Lan
+
+pytestmark = pytest.mark.lab
+
+PORT = 7000
+
+
+def answer_of(client: Host, server: Host) -> str:
+    """Give how a TCP connection from client to a listening server ends: connected, refused, silent or unreachable."""
+    with server.network(), socket.create_server((server.address, PORT)), client.network():
+        try:
+            socket.create_connection((server.address, PORT), timeout=0.3).close()
+        except ConnectionRefusedError:
+            return "refused"
+        except TimeoutError:
+            return "silent"
+        except OSError:
+            return "unreachable"
+        return "connected"
+
+
+def test_no_host_has_a_way_out(lan: Lan) -> None:
+    """No host has a default route, nor an interface besides its own on the LAN."""
+    for host in lan.hosts:
+        with host.network():
+            assert faults() == ["an interface eth0"]
+
+
+def test_hosts_reach_each_other_by_name(lan: Lan) -> None:
+    """A program on a host has that host's name, and finds the others' addresses without DNS."""
+    assert lan["h1"].run(["hostname"]).stdout.strip() == "h1"
+    assert lan["h1"].run(["getent", "hosts", "h2"]).stdout.split()[0] == "10.77.0.2"
+    assert answer_of(lan["h1"], lan["h2"]) == "connected"
+
+
+def test_network_is_the_calling_thread_s(lan: Lan) -> None:
+    """`Host.network` moves one thread, not its neighbours, and only while the block lasts."""
+    seen: dict[str, list[str]] = {}
+
+    def look(who: str) -> None:
+        seen[who] = [name for _, name in socket.if_nameindex()]
+
+    neighbour_may, neighbour_did = threading.Event(), threading.Event()
+
+    def neighbour() -> None:
+        neighbour_may.wait(10)
+        look("neighbour")
+        neighbour_did.set()
+
+    thread = threading.Thread(target=neighbour)
+    thread.start()
+    with lan["h1"].network():
+        look("inside")
+        neighbour_may.set()
+        neighbour_did.wait(10)
+    look("after")
+    thread.join()
+
+    assert seen == {"inside": ["lo", "eth0"], "neighbour": ["lo"], "after": ["lo"]}
+
+
+def test_broadcast_reaches_all(lan: Lan) -> None:
+    """A UDP datagram to the subnet's broadcast address arrives on every other host."""
+    listeners = []
+    for host in lan.hosts[1:]:
+        with host.network():
+            listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            listener.bind(("", PORT))
+            listener.settimeout(10)
+            listeners.append(listener)
+    with lan["h1"].network(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
+        speaker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        speaker.sendto(b"who", ("10.77.0.255", PORT))
+
+    assert [listener.recv(16) for listener in listeners] == [b"who", b"who"]
+    for listener in listeners:
+        listener.close()
+
+
+def test_partition_is_between_its_sides_alone(lan: Lan) -> None:
+    """Partitioned hosts do not hear each other in either direction, others hear both, and healing ends it."""
+    h1, h2, h3 = lan.hosts
+    lan.partition([h1], [h2])
+    assert answer_of(h1, h2) == "silent"
+    assert answer_of(h2, h1) == "silent"
+    assert answer_of(h1, h3) == "connected"
+    assert answer_of(h3, h2) == "connected"
+
+    lan.heal()
+    assert answer_of(h1, h2) == "connected"
+
+
+def test_unplugged_cable(lan: Lan) -> None:
+    """An unplugged host reaches nobody until it is plugged in again."""
+    h1, h2, _ = lan.hosts
+    lan.unplug(h1)
+    assert answer_of(h2, h1) != "connected"
+
+    lan.plug(h1)
+    assert answer_of(h2, h1) == "connected"
+
+
+@pytest.mark.parametrize(("refuse", "expected"), [(True, "refused"), (False, "silent")])
+def test_closed_port(lan: Lan, refuse: bool, expected: str) -> None:
+    """A closed port swallows connections or resets them, as asked, and is open again after healing."""
+    h1, h2, _ = lan.hosts
+    lan.close_port(h2, PORT, refuse=refuse)
+    assert expected == answer_of(h1, h2)
+
+    lan.heal()
+    assert answer_of(h1, h2) == "connected"
+
+
+def test_total_loss_is_silence(lan: Lan) -> None:
+    """Losing every frame is the limit case of losing some."""
+    lan.lose(100)
+    assert answer_of(lan["h1"], lan["h2"]) != "connected"
+
+
+def test_second_address(lan: Lan) -> None:
+    """A host answers at an address it was given, and not after healing."""
+    h1, h2, _ = lan.hosts
+    twin = Host("twin", "10.77.0.201", h2.directory / "twin", h2.namespace)
+    lan.add_address(h2, f"{twin.address}/24")
+    assert answer_of(h1, twin) == "connected"
+
+    lan.heal()
+    with pytest.raises(OSError, match="assign requested address"):
+        answer_of(h1, twin)
