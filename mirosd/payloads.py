@@ -69,6 +69,12 @@ class ConnectionDiscoveryPayload(NamedTuple):
     introductions: tuple[Introduction, ...] = ()
 
 
+class HostsListedPayload(NamedTuple):
+    """HOSTS_LISTED: the manual hosts in force, from both hosts files."""
+
+    hosts: tuple[str, ...]
+
+
 class Producer(NamedTuple):
     """Where one network's events for one peer are published: the seeds' producer, without its thread."""
 

@@ -19,6 +19,7 @@ class Public:
     AMQP_CONSUMER_CHECK = _signals.AMQP_CONSUMER_CHECK  # scout -> all : AMQPConsumerCheckPayload
     REFACTOR_SEARCH = _signals.REFACTOR_SEARCH  # anyone -> a scout : search again (dict of the seeds)
     CONNECTION_DISCOVERY = _signals.CONNECTION_DISCOVERY  # man_net, lan, alien -> producer_factory
+    HOSTS_LISTED = _signals.HOSTS_LISTED  # man_net -> peer : HostsListedPayload, the manual hosts in force
     PEER_GONE = _signals.PEER_GONE  # peer -> all : PeerGonePayload, its queues are no longer owed anything
 
 
@@ -37,6 +38,8 @@ class Private:
     # man_net
     network_evaluated = _signals.network_evaluated
     scout_again = _signals.scout_again
+    host_added = _signals.host_added
+    host_removed = _signals.host_removed
     # producer_factory
     ips_discovered = _signals.ips_discovered
     ready = _signals.ready

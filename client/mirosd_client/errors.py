@@ -45,12 +45,14 @@ class DaemonRefusedError(MirosdError):
 class NotPermittedError(DaemonRefusedError):
     """The daemon does not permit this to the caller; the text says what would permit it."""
 
+    code = "not_permitted"
+
     def __init__(self, message: str) -> None:
-        super().__init__("not_permitted", message)
+        super().__init__(self.code, message)
 
 
 class PayloadTooLarge(MirosdError):  # noqa: N818 -- the name is part of the documented interface
-    """A payload encodes to more than 256 KiB."""
+    """A payload encodes to more than 256 KiB, or is more than 64 levels deep."""
 
     code = "payload_too_large"
 

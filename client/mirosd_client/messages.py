@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mirosd_client.errors import LocalProtocolError, RemoteProtocolError
+from mirosd_client.errors import DaemonRefusedError, LocalProtocolError, NotPermittedError, RemoteProtocolError
 from mirosd_client.limits import MAX_FRAME_BYTES
 from mirosd_client.wire import FrameType, encode_frame
 
@@ -48,7 +48,7 @@ class Ask(msgspec.Struct, tag="ask", tag_field="type", frozen=True):
 
 
 class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
-    """Daemon -> client: the version chosen, this host's node id and name, the client id (hex), what the caller may do."""
+    """Daemon -> client: the version chosen, this host's node id and name, the client id (hex), the caller's rights."""
 
     version: int
     node: str
@@ -98,8 +98,8 @@ ClientMessage = Hello | Subscribe | Unsubscribe | Ask
 DaemonMessage = Welcome | Subscribed | Row | Done | Failed | Closing
 
 _encoder = msgspec.json.Encoder()
-_client_decoder = msgspec.json.Decoder(ClientMessage)
-_daemon_decoder = msgspec.json.Decoder(DaemonMessage)
+_client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_daemon_decoder: msgspec.json.Decoder[DaemonMessage] = msgspec.json.Decoder(DaemonMessage)
 
 
 def encode_message(message: ClientMessage | DaemonMessage) -> bytes:
@@ -124,3 +124,8 @@ def decode_daemon_message(body: bytes) -> DaemonMessage:
         return _daemon_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise RemoteProtocolError(f"not a daemon's message: {exc}") from exc
+
+
+def refusal(code: str, message: str) -> DaemonRefusedError:
+    """Give the error that a Failed or Closing stands for on the client's side."""
+    return NotPermittedError(message) if code == NotPermittedError.code else DaemonRefusedError(code, message)

@@ -58,7 +58,7 @@ class Record(NamedTuple):
 class Span(NamedTuple):
     """What a daemon may know of a run of records: how many, their first and last sequence numbers, the first's age."""
 
-    count: int
+    records: int
     first_sequence: int
     last_sequence: int
     age_ms: int = 0

@@ -56,7 +56,7 @@ class Seen:
     introduction: Introduction
     addresses: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
-    life: tuple[int, int] = (0, 0)
+    life: tuple[int, int] = (-1, -1)
     proved_s: float | None = None
     heard_s: float | None = None
     routed_s: float | None = None
@@ -71,6 +71,7 @@ class Seen:
         self._begin_life(introduction)
         self.proved_s = now_s
         self.left = self.returned = False
+        self.down = ""
         if self.heard_s is not None and now_s - self.heard_s > SILENT_AFTER_S:
             self.heard_s = None  # its silence was before this proof
 
@@ -150,7 +151,7 @@ def unproved_standing(code: str | None) -> Standing:
     return Standing("refused" if is_refusal(code) else "scouting", code)
 
 
-def peer_row(seen: Seen, state: Standing) -> PeerRow:
+def peer_row(seen: Seen, state: Standing, sources: Iterable[str]) -> PeerRow:
     """Give the line of a node in the peers table."""
     return PeerRow(
         node=seen.introduction.node,
@@ -158,7 +159,7 @@ def peer_row(seen: Seen, state: Standing) -> PeerRow:
         address=", ".join(sorted(seen.addresses)),
         state=state.state,
         reason=state.reason,
-        sources=tuple(sorted(seen.sources)),
+        sources=tuple(sorted(sources)),
         networks=tuple(seen.introduction.networks),
         rtt_ms=seen.rtt_ms,
         last_heard_s=seen.heard_s,

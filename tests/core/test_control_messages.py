@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirosd.core.control_messages import Identity, SealedChallenger, decode_control, encode_control
 from mirosd.core.control_messages import Challenge as ChallengeMessage
+from mirosd.core.control_messages import Identity, SealedChallenger, decode_control, encode_control
 from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.errors import RemoteProtocolError
@@ -17,7 +17,12 @@ TRACE = b"t" * 32
 
 
 def challenger(
-    node: str = "a" * 32, *, mesh: bytes = MESH, keys: dict[str, bytes] | None = None, system: bytes | None = None, wall: int = 0
+    node: str = "a" * 32,
+    *,
+    mesh: bytes = MESH,
+    keys: dict[str, bytes] | None = None,
+    system: bytes | None = None,
+    wall: int = 0,
 ) -> SealedChallenger:
     """Give a challenger with the keys of one host."""
     key = system or system_key(mesh)

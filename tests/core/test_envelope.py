@@ -23,7 +23,9 @@ def vector() -> dict[str, str]:
     return dict(re.findall(r"^(\S.*?)\s{2,}(\S.*)$", block, re.MULTILINE))
 
 
-def envelope(key: bytes = KEY, *, system: str = "default", network: str = "mesh", session: bytes = b"S" * 16) -> Envelope:
+def envelope(
+    key: bytes = KEY, *, system: str = "default", network: str = "mesh", session: bytes = b"S" * 16
+) -> Envelope:
     """Give an envelope whose sessions are all `session`."""
     sealer = Sealer(key, system, network, random=lambda n: session[:n], clock=lambda: 0.0)
     return Envelope(system, network, sealer, Opener(key, system, network))
@@ -138,7 +140,9 @@ class TestSessions:
     def test_forged_sessions_push_no_true_one_out(self) -> None:
         """Bodies that do not open leave nothing in the opener, however many session ids they name."""
         opener = Opener(KEY, "default", "mesh")
-        env = Envelope("default", "mesh", Sealer(KEY, "default", "mesh", random=lambda n: b"t" * n, clock=lambda: 0.0), opener)
+        env = Envelope(
+            "default", "mesh", Sealer(KEY, "default", "mesh", random=lambda n: b"t" * n, clock=lambda: 0.0), opener
+        )
         body = env.seal(b"x", "k")
         for number in range(50):
             with pytest.raises(RemoteProtocolError):

@@ -53,7 +53,7 @@ class Daemon(Process):
             "system": "default",
             "name": host.name,
             "state_dir": str(host.directory / "state"),
-            "socket": {"path": str(host.socket)},
+            "socket": {"path": str(host.socket), "group": None},
             "broker": {
                 "url": broker if isinstance(broker, str) else broker.url(),
                 "user": USER,

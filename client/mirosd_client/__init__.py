@@ -1,0 +1,51 @@
+"""Statecharts of many hosts that talk as if they lived in one program: the client of mirosd.
+
+    from mirosd_client import NetworkedFactory, Event, signals
+
+Public names are loaded when they are first used, so that a tool which needs only the
+protocol (`mirosd_client.wire`, `mirosd_client.control`) does not load miros.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from miros.event import Event as Event
+    from miros.event import return_status as return_status
+    from miros.event import signals as signals
+    from miros.hsm import spy_on as spy_on
+
+    from mirosd_client.client import Client as Client
+    from mirosd_client.codec import register as register
+    from mirosd_client.control import ControlConnection as ControlConnection
+    from mirosd_client.networked import NetworkedActiveObject as NetworkedActiveObject
+    from mirosd_client.networked import NetworkedFactory as NetworkedFactory
+    from mirosd_client.received import Received as Received
+    from mirosd_client.subscription import Subscription as Subscription
+
+_HOME = {
+    "Client": "mirosd_client.client",
+    "ControlConnection": "mirosd_client.control",
+    "Event": "mirosd_client.shell",
+    "NetworkedActiveObject": "mirosd_client.networked",
+    "NetworkedFactory": "mirosd_client.networked",
+    "Received": "mirosd_client.received",
+    "Subscription": "mirosd_client.subscription",
+    "register": "mirosd_client.codec",
+    "return_status": "mirosd_client.shell",
+    "signals": "mirosd_client.shell",
+    "spy_on": "mirosd_client.shell",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605 -- the table is the list
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,298 @@
+"""The socket API for any Python program: transmit events, subscribe to them, ask the daemon.
+
+A client has one connection, and uses the one thread that all clients and networked
+charts of the process share. It may be made before the daemon runs, or while it is
+stopped: `transmit` never blocks, its events wait in the window.
+"""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from mirosd_client import codec
+from mirosd_client.errors import (
+    ClientClosedError,
+    DaemonUnavailableError,
+    LocalProtocolError,
+    PayloadTooLarge,
+    RemoteProtocolError,
+)
+from mirosd_client.limits import MAX_PAYLOAD_BYTES, MAX_ROUTING_KEY_BYTES
+from mirosd_client.received import Received, received
+from mirosd_client.record import Record, encode_record
+from mirosd_client.session import Session
+from mirosd_client.shell.reactor import Reactor, default_reactor
+from mirosd_client.signal_name import is_sane
+from mirosd_client.subscription import Subscription
+from mirosd_client.window import WINDOW_BYTES, OnFull
+from mirosd_client.wire import Network
+
+DEFAULT_ROUTING_KEY = "empty"
+"""The ancestor's, for charts that were given none."""
+CLOSE_S = 2.0
+"""How long closing waits for accepted events to be safe."""
+HANG_UP_S = 0.5
+"""How long closing waits for the reactor's thread, which a callback may be holding."""
+ASK_S = 10.0
+"""How long a question waits for its answer; the daemon answers within milliseconds."""
+NETWORKS = {"mesh": Network.MESH, "snoop_trace": Network.SNOOP_TRACE, "snoop_spy": Network.SNOOP_SPY}
+
+log = logging.getLogger("mirosd_client.client")
+
+
+class EventLike(Protocol):
+    """What a miros Event has."""
+
+    signal_name: str
+    payload: Any
+
+
+class Client:
+    """One program's connection to its daemon. Any thread may call it.
+
+    Args:
+        socket: the daemon's socket; None searches as socket_path.py says.
+        on_full: what `transmit` does when `window_bytes` of events wait: "refuse" gives
+            False, "drop_oldest" lets go of the oldest, "raise" raises WindowFullError.
+        reactor: the thread to use; None is the one that the whole process shares.
+    """
+
+    def __init__(
+        self,
+        socket: str | None = None,
+        *,
+        on_full: OnFull = "refuse",
+        window_bytes: int = WINDOW_BYTES,
+        reactor: Reactor | None = None,
+    ) -> None:
+        self._path = socket
+        self._on_full: OnFull = on_full
+        self._window_bytes = window_bytes
+        self._reactor = reactor or default_reactor()
+        self.is_closed = False
+        self._said_full = False
+        self._session = Session(self._reactor, socket, window_bytes)
+        self._is_started = True
+        self._session.connection.start()
+        _clients.add(self)
+
+    def transmit(
+        self,
+        signal: str | EventLike,
+        payload: Any = None,
+        *,
+        routing_key: str = DEFAULT_ROUTING_KEY,
+        network: str = "mesh",
+    ) -> bool:
+        """Send an event to everybody whose binding key matches, but not back to this client.
+
+        Args:
+            signal: its name, or a miros Event (whose payload is taken).
+
+        Returns:
+            True when the event is accepted: it stays in the window until it is settled.
+
+        Raises:
+            UnregisteredTypeError, PayloadTooLarge: the payload cannot cross.
+            LocalProtocolError: the signal's name or the routing key cannot cross.
+            WindowFullError: only with on_full="raise".
+        """
+        if isinstance(signal, str):
+            name = signal
+        else:
+            name, payload = signal.signal_name, signal.payload
+        return self.send(
+            name, codec.encode(payload), codec.CONTENT_TYPE, routing_key=routing_key, network=NETWORKS[network]
+        )
+
+    def send(
+        self,
+        signal: str,
+        data: bytes,
+        content_type: str,
+        *,
+        routing_key: str,
+        network: Network = Network.MESH,
+        chart_number: int = 0,
+        on_full: OnFull | None = None,
+    ) -> bool:
+        """Send an event whose payload is encoded already, as `transmit` does."""
+        if self.is_closed:
+            raise ClientClosedError("this client is closed; it accepts no more events")
+        if not is_sane(signal):
+            raise LocalProtocolError(f"no receiver makes an event of a signal named {signal!r}")
+        if len(data) > MAX_PAYLOAD_BYTES:
+            raise PayloadTooLarge(f"the payload has {len(data)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
+        if len(routing_key.encode()) > MAX_ROUTING_KEY_BYTES:
+            raise LocalProtocolError(f"the routing key has more than {MAX_ROUTING_KEY_BYTES} bytes")
+        session = self._started()
+        window = session.window
+
+        def make_record(sequence: int) -> bytes:
+            hlc = session.clock.now()
+            return encode_record(
+                Record(session.client, chart_number, sequence, hlc, 0, content_type, signal, b"", data)
+            )
+
+        with window.lock:
+            is_accepted = window.accept(
+                network, routing_key, make_record, self._reactor.now(), on_full or self._on_full
+            )
+        if is_accepted:
+            session.connection.outlet.kick()
+        elif not self._said_full:
+            self._said_full = True
+            log.warning("the window is full of events that no daemon has taken: transmit() refuses more (and counts)")
+        return is_accepted
+
+    def subscribe(
+        self,
+        binding_key: str,
+        callback: Callable[[Received], object],
+        *,
+        network: str = "mesh",
+        chart: str = "",
+    ) -> Subscription:
+        """Call `callback` for each event whose routing key matches `binding_key` (`*` a word, `#` any number).
+
+        The callback runs on the client's thread, in order, and must be brief; one that
+        raises is logged and counted. What is sent from `wait_bound()` on arrives.
+
+        Args:
+            chart: a name for people, in `mirosctl clients`.
+        """
+
+        def take(record: Record) -> None:
+            if record.content_type != codec.CONTENT_TYPE:
+                self.count("no_deserializer")
+                return
+            try:
+                payload = codec.decode(record.payload)
+            except RemoteProtocolError:
+                self.count("undecodable")
+                return
+            try:
+                callback(received(record, payload))
+            except Exception:  # the program's own code may raise anything, and the thread serves others too
+                self.count("callback_failed")
+                log.exception("the callback for %a failed", record.signal)
+
+        return self.open_subscription(binding_key, take, network=network, chart=(chart, 0))
+
+    def open_subscription(
+        self,
+        binding_key: str,
+        take: Callable[[Record], None],
+        has_room: Callable[[], bool] = lambda: True,
+        *,
+        network: str = "mesh",
+        chart: tuple[str, int] = ("", 0),
+    ) -> Subscription:
+        """Subscribe to records as they are; `take` must not raise, `has_room` holds back what follows."""
+        if self.is_closed:
+            raise ClientClosedError("this client is closed; it subscribes no more")
+        return self._started().subscribe(network, binding_key, take, has_room, chart)
+
+    def ask(
+        self, verb: str, args: dict[str, Any] | None = None, timeout_s: float = ASK_S
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Ask the daemon; gives the rows and the result of its answer.
+
+        Raises:
+            DaemonUnavailableError: it is not there, or did not answer in time.
+            DaemonRefusedError: it answered with an error (NotPermittedError: what would permit it).
+            LocalProtocolError: asked from a callback, which runs on the thread that would hear the answer.
+        """
+        if self._reactor.in_thread():
+            raise LocalProtocolError("a callback runs on the client's thread, which cannot wait for an answer")
+        question = self._started().ask(verb, args or {})
+        if not question.answered.wait(timeout_s):
+            raise DaemonUnavailableError(f"mirosd did not answer {verb!r} within {timeout_s} s")
+        if question.error is not None:
+            raise question.error
+        return question.rows, question.result
+
+    def peers(self, timeout_s: float = ASK_S) -> list[dict[str, Any]]:
+        """Give the peers table: one dict per peer, with the fields of `mirosctl peers --json`."""
+        return self.ask("peers", timeout_s=timeout_s)[0]
+
+    def status(self, timeout_s: float = ASK_S) -> dict[str, Any]:
+        """Give the daemon's status, with the fields of `mirosctl status --json`."""
+        return self.ask("status", timeout_s=timeout_s)[1]
+
+    def wait_connected(self, timeout_s: float | None = None) -> bool:
+        """Wait until the daemon has answered the hello."""
+        return self._started().is_open.wait(timeout_s)
+
+    def wait_safe(self, timeout_s: float = CLOSE_S) -> bool:
+        """Wait until no accepted event would be lost with this process; False when time ran out."""
+        return self._session.wait_safe(0.0 if self._reactor.in_thread() else timeout_s)
+
+    def count(self, reason: str) -> None:
+        """Add to a counter."""
+        self._session.counts[reason] += 1
+
+    def counters(self) -> dict[str, int]:
+        """Give what was accepted, and each event that was not delivered or not taken, by reason."""
+        return self._session.counters()
+
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Accept no more events, wait until the accepted ones are safe (at most `timeout_s`), disconnect."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        _clients.discard(self)
+        if not self._is_started:
+            return
+        if self._reactor.in_thread():
+            self._session.connection.close()
+            return
+        if not self._session.wait_safe(timeout_s):
+            with self._session.window.lock:
+                log.warning("%d accepted events were not safe when the client was closed", self._session.window.unsafe)
+        is_closed = threading.Event()
+        self._reactor.call(self._session.connection.close)
+        self._reactor.call(is_closed.set)
+        is_closed.wait(HANG_UP_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _started(self) -> Session:
+        if not self._is_started:
+            self._is_started = True
+            self._session.connection.start()
+        return self._session
+
+    def _become_another(self) -> None:
+        """In a forked child: a session of its own, which connects when it is first used (most children only exec)."""
+        self._session.connection.abandon()
+        self._session = Session(self._reactor, self._path, self._window_bytes)
+        self._is_started = False
+
+
+def close_all(timeout_s: float = CLOSE_S) -> None:
+    """Close every client of the process; `timeout_s` is for all of them together. Runs at exit."""
+    deadline_s = time.monotonic() + timeout_s
+    for client in list(_clients):
+        client.close(max(0.0, deadline_s - time.monotonic()))
+
+
+def _after_fork_in_child() -> None:
+    for client in _clients:
+        client._become_another()
+
+
+_clients: set[Client] = set()  # those that are not closed
+atexit.register(close_all)
+os.register_at_fork(after_in_child=_after_fork_in_child)  # after the reactor's, which was imported before

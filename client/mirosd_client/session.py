@@ -1,0 +1,212 @@
+"""What one process is to its daemon: its identity, its window, its connection, who waits for what.
+
+A forked child gets a session of its own (client.py): other secret, empty window, no
+subscriptions. Methods named in the past tense are told by the connection, on the
+reactor's thread; the others may be called by any thread.
+"""
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from mirosd_client.connection import Connection
+from mirosd_client.errors import MirosdError
+from mirosd_client.hlc import HybridClock
+from mirosd_client.intake import Intake
+from mirosd_client.messages import (
+    Ask,
+    ClientMessage,
+    DaemonMessage,
+    Done,
+    Failed,
+    Row,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Welcome,
+    refusal,
+)
+from mirosd_client.record import Record
+from mirosd_client.secret import client_id, draw_secret
+from mirosd_client.shell.reactor import Reactor
+from mirosd_client.subscription import Subscription
+from mirosd_client.window import Window
+from mirosd_client.wire import Delivery, Settled
+
+MAX_SUBSCRIPTION = 65535
+"""Subscriptions are numbered in 16 bits; asks are numbered above them, as a Failed may answer either."""
+
+
+class Question:
+    """An ask that waits for its answer. `rows` and `result` are valid once `answered` is set without `error`."""
+
+    def __init__(self, request: Ask) -> None:
+        self.request = request
+        self.rows: list[dict[str, Any]] = []
+        self.result: dict[str, Any] = {}
+        self.error: MirosdError | None = None
+        self.answered = threading.Event()
+
+    def fail(self, error: MirosdError) -> None:
+        """There will be no answer."""
+        self.error = error
+        self.answered.set()
+
+
+class Session:
+    """One process's life with its daemon."""
+
+    def __init__(self, reactor: Reactor, path: str | None, window_bytes: int) -> None:
+        secret = draw_secret()
+        self.client = client_id(secret)
+        self.clock = HybridClock(time.time)
+        self.window = Window(window_bytes)
+        self.counts: Counter[str] = Counter(duplicates=0, unroutable=0)
+        self.is_open = threading.Event()
+        self.connection = Connection(reactor, self.window, self, secret, path)
+        self._reactor = reactor
+        self._all_safe = threading.Event()
+        self._unroutable_here = 0  # counted by the daemon since this connection began
+        self._subscriptions: dict[int, Subscription] = {}
+        self._questions: dict[int, Question] = {}
+        self._subscription_numbers = itertools.cycle(range(1, MAX_SUBSCRIPTION + 1))
+        self._question_numbers = itertools.count(MAX_SUBSCRIPTION + 1)
+
+    def subscribe(
+        self,
+        network: str,
+        binding_key: str,
+        take: Callable[[Record], None],
+        has_room: Callable[[], bool],
+        chart: tuple[str, int],
+    ) -> Subscription:
+        """Begin a subscription for `chart` (name, number)."""
+        number = next(n for n in self._subscription_numbers if n not in self._subscriptions)
+        request = Subscribe(number, network, binding_key, chart[0])
+        intake = Intake(request, (self.client, chart[1]), take, has_room)
+        subscription = Subscription(intake, self._resume, self._unsubscribe)
+
+        def begin() -> None:
+            self._subscriptions[number] = subscription
+            self.connection.send(request)
+
+        self._reactor.call(begin)
+        return subscription
+
+    def ask(self, verb: str, args: dict[str, Any]) -> Question:
+        """Put a question; `answered` is set when the answer is there or cannot come any more."""
+        question = Question(Ask(next(self._question_numbers), verb, args))
+
+        def put() -> None:
+            if self.connection.error is not None:
+                question.fail(self.connection.error)
+            else:
+                self._questions[question.request.id] = question
+                self.connection.send(question.request)  # or, if the daemon has not answered the hello yet, later
+
+        self._reactor.call(put)
+        return question
+
+    def wait_safe(self, timeout_s: float) -> bool:
+        """Wait until no accepted event would be lost with this process."""
+        with self.window.lock:
+            if not self.window.unsafe:
+                return True
+            self._all_safe.clear()
+        self._all_safe.wait(timeout_s)
+        with self.window.lock:
+            return not self.window.unsafe
+
+    def welcomed(self, welcome: Welcome) -> list[ClientMessage]:
+        """Asks for all subscriptions (again), and what was asked meanwhile."""
+        self.is_open.set()
+        requests: list[ClientMessage] = [s.intake.request for s in self._subscriptions.values()]
+        return requests + [question.request for question in self._questions.values()]
+
+    def received(self, message: DaemonMessage) -> None:
+        """Tells whoever asked."""
+        if isinstance(message, Subscribed):
+            if subscription := self._subscriptions.get(message.subscription):
+                subscription.bound()
+        elif isinstance(message, Row):
+            if question := self._questions.get(message.id):
+                question.rows.append(message.row)
+        elif isinstance(message, Done):
+            if question := self._questions.pop(message.id, None):
+                question.result = message.result
+                question.answered.set()
+        elif isinstance(message, Failed):
+            error = refusal(message.code, message.message)
+            if question := self._questions.pop(message.id, None):
+                question.fail(error)
+            elif subscription := self._subscriptions.get(message.id):
+                subscription.refused(error)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Keeps what is new, and passes on what there is room for."""
+        subscription = self._subscriptions.get(delivery.subscription)
+        if subscription is None:
+            return  # ended meanwhile; the daemon deletes its queue
+        highest = subscription.intake.deliver(delivery, self._reactor.now())
+        if not self.clock.merge(highest):
+            self.counts["clock_skew"] += 1
+        self._drain(subscription)
+
+    def settled(self, settled: Settled) -> None:
+        """Wakes who waits for everything to be safe."""
+        self.counts["unroutable"] += settled.unroutable - self._unroutable_here
+        self._unroutable_here = settled.unroutable
+        with self.window.lock:
+            if not self.window.unsafe:
+                self._all_safe.set()
+
+    def lost(self, error: MirosdError) -> None:
+        """Fails the questions; subscriptions wait for the next connection."""
+        self.is_open.clear()
+        self._unroutable_here = 0
+        for subscription in self._subscriptions.values():
+            subscription.unbound()
+            subscription.intake.detach()
+        questions, self._questions = self._questions, {}
+        for question in questions.values():
+            question.fail(error)
+
+    def _drain(self, subscription: Subscription) -> None:
+        tag = subscription.intake.drain()
+        if tag is not None and subscription.number in self._subscriptions:
+            self.connection.outlet.acknowledge(subscription.number, tag)
+
+    def _resume(self, subscription: Subscription) -> None:
+        def resume() -> None:
+            self._drain(subscription)
+            self.connection.flush()
+
+        self._reactor.call(resume)
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        def unsubscribe() -> None:
+            if self._subscriptions.pop(subscription.number, None) is not None:
+                self.counts["duplicates"] += subscription.intake.duplicates
+                subscription.intake.close()
+                self.connection.send(Unsubscribe(subscription.number))
+
+        self._reactor.call(unsubscribe)
+
+    def counters(self) -> dict[str, int]:
+        """Give what was accepted, and what was not delivered or not taken, by reason."""
+        with self.window.lock:
+            self.window.expire(self._reactor.now())
+            counters = {
+                "accepted": self.window.last_sequence,
+                "refused": self.window.refused,
+                "evicted": self.window.evicted,
+                "uninsured": self.window.uninsured,
+                "expired": self.window.expired,
+                "waiting": len(self.window),
+            }
+        counters |= self.counts
+        counters["duplicates"] += sum(s.intake.duplicates for s in list(self._subscriptions.values()))
+        return counters

@@ -1,0 +1,68 @@
+"""A subscription as its owner holds it: whether it is bound, and how to end it."""
+
+import threading
+from collections.abc import Callable
+
+from mirosd_client.errors import DaemonRefusedError
+from mirosd_client.intake import Intake
+
+
+class Subscription:
+    """A binding key on a network, with what arrives for it. Its methods may be called by any thread."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        resume: Callable[["Subscription"], None],
+        close: Callable[["Subscription"], None],
+    ) -> None:
+        self.intake = intake
+        self._resume = resume
+        self._close = close
+        self._bound = threading.Event()
+        self._refusal: DaemonRefusedError | None = None
+
+    @property
+    def number(self) -> int:
+        """The subscription's number on the connection."""
+        return self.intake.request.subscription
+
+    @property
+    def is_bound(self) -> bool:
+        """True while the local broker is known to hold the binding."""
+        return self._bound.is_set() and self._refusal is None
+
+    def wait_bound(self, timeout_s: float | None = None) -> bool:
+        """Wait until the local broker has confirmed the binding: what is sent from then on arrives.
+
+        Raises:
+            DaemonRefusedError: the daemon will not have it; says why.
+        """
+        bound = self._bound.wait(timeout_s)
+        if self._refusal is not None:
+            raise self._refusal
+        return bound
+
+    def resume(self) -> None:
+        """There is room again for what waits."""
+        self.intake.is_waiting = False  # said once; whoever finds no room from here on says so again
+        self._resume(self)
+
+    def close(self) -> None:
+        """End the subscription; what waits is dropped."""
+        self._close(self)
+
+    def bound(self) -> None:
+        """The daemon confirmed it."""
+        self._refusal = None
+        self._bound.set()
+
+    def unbound(self) -> None:
+        """The connection is gone; the binding is asked for again on the next."""
+        if self._refusal is None:
+            self._bound.clear()
+
+    def refused(self, error: DaemonRefusedError) -> None:
+        """The daemon will not have it."""
+        self._refusal = error
+        self._bound.set()

@@ -1,0 +1,87 @@
+"""What pika, sockets and TLS raise, said as BrokerError: the one table of codes.
+
+pika tells the reason of a failed opening by the state in which the connection ended, so the codes of the handshake
+need that state beside the exception. What ends an open connection is `closed` (the broker said so) or `lost`.
+"""
+
+import ipaddress
+import logging
+import ssl
+
+from pika.exceptions import (
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+from mirosd.core.interfaces import BrokerAddress
+from mirosd.errors import BrokerError
+
+# pika logs each failure as an error before it reports it, and parameters for debugging: all of it arrives here as
+# BrokerError, and is logged, once, by whoever handles that.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+NOT_FOUND = 404
+
+TIMED_OUT = {
+    "resolve": "resolve",
+    "tcp": "tcp(silent)",
+    "tls": "tls",
+    "amqp": "amqp(slow)",
+    "auth": "amqp(slow)",
+    "channel": "amqp(slow)",
+}
+"""The code of an opening that was still in this stage at its deadline."""
+
+
+def timeout_error(address: BrokerAddress, stage: str, waited_s: float) -> BrokerError:
+    """Give the error of an opening that did not get past `stage`."""
+    return BrokerError(TIMED_OUT[stage], f"{address.display}: no answer in {waited_s:.1f} s (stage {stage})")
+
+
+def resolve_error(address: BrokerAddress, exc: OSError) -> BrokerError:
+    """Give the error of a name that did not resolve."""
+    return BrokerError("resolve", f"{address.host!r} does not resolve: {exc.strerror or exc}")
+
+
+def tcp_error(address: BrokerAddress, exc: OSError) -> BrokerError:
+    """Give the error of a TCP connection that was refused, or that nobody answered (also: no route)."""
+    refused = isinstance(exc, ConnectionRefusedError | ConnectionResetError)
+    return BrokerError(
+        "tcp(refused)" if refused else "tcp(silent)", f"{address.display}: {exc.strerror or 'no answer'}"
+    )
+
+
+def tls_error(address: BrokerAddress, exc: OSError) -> BrokerError:
+    """Give the error of a failed TLS handshake."""
+    reason = exc.reason if isinstance(exc, ssl.SSLError) else exc
+    return BrokerError("tls", f"{address.display}: TLS handshake: {reason}")
+
+
+def handshake_error(address: BrokerAddress, peer: str, exc: BaseException | None) -> BrokerError:
+    """Give the error of an AMQP handshake that the other side ended; `peer` is its IP address."""
+    # pika keeps the reason as text only; a stream that just ended says nothing about user and virtual host
+    is_refusal = "ConnectionClosedByBroker" in str(exc)
+    if isinstance(exc, ProbableAuthenticationError) and is_refusal:
+        if address.user == "guest" and not _is_loopback(peer):
+            return BrokerError("guest_remote", f"{address.display}: RabbitMQ lets guest in from its own host only")
+        return BrokerError("auth", f"{address.display}: user {address.user!r} or its password is refused")
+    if isinstance(exc, ProbableAccessDeniedError) and is_refusal:
+        return BrokerError("vhost", f"{address.display}: no access to virtual host {address.vhost!r}: {exc}")
+    return BrokerError("amqp", f"{address.display}: not an AMQP broker, or it hung up: {exc!r}")
+
+
+def closed_error(address: BrokerAddress, exc: BaseException | None) -> BrokerError:
+    """Give the error of a channel or connection that was open and ended."""
+    match exc:
+        case ChannelClosedByBroker() if exc.reply_code == NOT_FOUND and "no exchange" in exc.reply_text:
+            return BrokerError("exchange", f"{address.display}: {exc.reply_text}")
+        case ChannelClosedByBroker() | ConnectionClosedByBroker():
+            return BrokerError("closed", f"{address.display}: {exc.reply_code} {exc.reply_text}")
+        case _:
+            return BrokerError("lost", f"{address.display}: {exc}")
+
+
+def _is_loopback(peer: str) -> bool:
+    return ipaddress.ip_address(peer.partition("%")[0]).is_loopback

@@ -1,0 +1,204 @@
+"""What a client says and is told: the hello, events, subscriptions and questions.
+
+The first frame is a Hello; then EVENTS, ACK, Subscribe and Unsubscribe go to the sink,
+and each Ask runs as a task of its own. A client that asks for what it may not have gets
+a Failed; one that breaks the protocol, or transmits without the right to, is closed.
+"""
+
+import asyncio
+import hashlib
+import re
+
+from mirosd.errors import RemoteProtocolError
+from mirosd.localapi.connection import Connection
+from mirosd.localapi.desk import Desk
+from mirosd.localapi.rights import Rights
+from mirosd.localapi.verbs import Display, answer
+from mirosd.names import NETWORK_NAMES
+from mirosd_client.errors import DaemonRefusedError
+from mirosd_client.limits import MAX_BODY_BYTES, MAX_ROUTING_KEY_BYTES
+from mirosd_client.messages import (
+    Ask,
+    Failed,
+    Hello,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Welcome,
+    decode_client_message,
+)
+from mirosd_client.record import CLIENT_ID_BYTES, scan_records
+from mirosd_client.wire import (
+    PROTOCOL_VERSION,
+    Frame,
+    FrameType,
+    Network,
+    decode_ack,
+    decode_events,
+    encode_delivery,
+    encode_settled,
+)
+
+VERSIONS = (PROTOCOL_VERSION,)  # spoken by this daemon
+MAX_ASKS = 16  # in flight per session: a person asks one thing at a time, a dashboard a few
+MAX_SUBSCRIPTION = 0xFFFF  # a DELIVERY frame carries the number as u16
+MAX_PROGRAM_CHARS = 64  # of what a program calls itself, for people
+SHOWN_VERSIONS = 8  # of what a client claims to speak
+MESH = NETWORK_NAMES[Network.MESH]
+
+_SECRET = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class Session(Connection):
+    """A connected client, as `core.interfaces.ClientSession` has it. Thread: loop."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.client_id = b""
+        self._is_greeted = False
+        self._subscriptions: set[int] = set()
+        self._last_sequence = -1
+        self._asks: set[asyncio.Task[None]] = set()
+
+    @property
+    def subscription_count(self) -> int:
+        """Subscriptions asked for and not refused or ended."""
+        return len(self._subscriptions)
+
+    def display(self) -> Display:
+        """Give what people may see of this session."""
+        return {
+            "client": self.client,
+            "program": self.program,
+            "pid": self.pid,
+            "uid": self.uid,
+            "rights": self.rights.words,
+            "subscriptions": self.subscription_count,
+            "unsent_bytes": self.unsent_bytes,
+        }
+
+    # --- the bridge calls these ---
+
+    def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
+        """Send records for a subscription."""
+        self.write(encode_delivery(subscription, tag, held_ms, redelivered, records))
+
+    def subscribed(self, subscription: int) -> None:
+        """Say that a binding is confirmed."""
+        self.send(Subscribed(subscription))
+
+    def refused(self, subscription: int, code: str, message: str) -> None:
+        """Say that a subscription cannot be; its number is free again."""
+        self._subscriptions.discard(subscription)
+        self.send(Failed(subscription, code, message))
+
+    def settled(self, safe: int, settled: int, unroutable: int) -> None:
+        """Say how far the client's events have come."""
+        self.write(encode_settled(safe, settled, unroutable))
+
+    # --- the connection calls these ---
+
+    def take(self, frame: Frame) -> None:
+        """Act on a frame."""
+        if not self._is_greeted:
+            self._greet(frame)
+        elif frame.type is FrameType.EVENTS:
+            self._take_events(frame.body)
+        elif frame.type is FrameType.ACK:
+            ack = decode_ack(frame.body)
+            if ack.subscription in self._subscriptions:  # one that crossed an Unsubscribe is nobody's any more
+                self._desk.sink.acknowledged(self, ack.subscription, ack.tag)
+        elif frame.type is FrameType.MESSAGE:
+            self._take_message(frame.body)
+        else:
+            raise RemoteProtocolError(f"a client sends no {frame.type.name} frames", code="unexpected_frame")
+
+    def ended(self) -> None:
+        """Cancel what runs, free the client id, tell the bridge."""
+        for task in self._asks:
+            task.cancel()
+        if self._is_greeted:
+            self._desk.census.release(self, self.client_id)
+            self._desk.sink.detached(self)
+
+    def _greet(self, frame: Frame) -> None:
+        hello = decode_client_message(frame.body) if frame.type is FrameType.MESSAGE else None
+        if not isinstance(hello, Hello):
+            raise RemoteProtocolError("a connection begins with hello", code="hello_expected")
+        common = set(hello.versions).intersection(VERSIONS)
+        if not common:
+            raise RemoteProtocolError(
+                f"this daemon speaks version {', '.join(map(str, VERSIONS))} of the local protocol, the client "
+                f"{hello.versions[:SHOWN_VERSIONS]}: install mirosd and mirosd-client of one release",
+                code="version",
+            )
+        if not _SECRET.fullmatch(hello.secret):
+            raise RemoteProtocolError("a secret is 64 hex digits", code="secret")
+        client_id = hashlib.sha256(bytes.fromhex(hello.secret)).digest()[:CLIENT_ID_BYTES]
+        self._desk.census.claim(self, client_id)
+        self.greeted()
+        self._is_greeted = True
+        self.client, self.client_id = client_id.hex(), client_id
+        self.program = hello.program[:MAX_PROGRAM_CHARS]
+        me = self._desk.identity
+        self.send(Welcome(max(common), me.node, me.name, me.system, self.client, me.version, self.rights.words))
+        self._desk.sink.attached(self)
+
+    def _take_events(self, body: bytes) -> None:
+        self._desk.policy.require(Rights.TRANSMIT, self.rights, "sending events")
+        events = decode_events(body)
+        if events.network is not Network.MESH:
+            raise RemoteProtocolError(f"this daemon carries events of the {MESH} network only", code="network")
+        span = scan_records(events.records, self.client_id)
+        if span.records > 1 and len(events.records) > MAX_BODY_BYTES:
+            raise RemoteProtocolError(
+                f"{span.records} records of {len(events.records)} bytes; the limit is {MAX_BODY_BYTES}", code="too_large"
+            )
+        if span.first_sequence <= self._last_sequence:
+            raise RemoteProtocolError("sequence numbers of a client must rise", code="sequence")
+        self._last_sequence = span.last_sequence
+        self._desk.sink.events(self, events, span)
+
+    def _take_message(self, body: bytes) -> None:
+        match decode_client_message(body):
+            case Subscribe() as request:
+                self._subscribe(request)
+            case Unsubscribe(subscription):
+                if subscription in self._subscriptions:
+                    self._subscriptions.discard(subscription)
+                    self._desk.sink.unsubscribe(self, subscription)
+            case Ask() as ask:
+                self._ask(ask)
+            case Hello():
+                raise RemoteProtocolError("a connection has one hello", code="unexpected_message")
+
+    def _subscribe(self, request: Subscribe) -> None:
+        number = request.subscription
+        if not 1 <= number <= MAX_SUBSCRIPTION or number in self._subscriptions:
+            raise RemoteProtocolError(
+                f"subscription numbers are 1 to {MAX_SUBSCRIPTION} and each is used once at a time", code="subscription"
+            )
+        try:
+            self._check_subscription(request)
+        except DaemonRefusedError as exc:
+            self.send(Failed(number, exc.code, str(exc)))
+            return
+        self._subscriptions.add(number)
+        self._desk.sink.subscribe(self, request)
+
+    def _check_subscription(self, request: Subscribe) -> None:
+        self._desk.policy.require(Rights.TRANSMIT, self.rights, "subscribing to events")
+        if request.network != MESH:
+            raise DaemonRefusedError("network", f"this daemon carries events of the {MESH} network only")
+        if len(request.binding_key.encode()) > MAX_ROUTING_KEY_BYTES:
+            raise DaemonRefusedError("binding_key", f"a binding key has at most {MAX_ROUTING_KEY_BYTES} bytes")
+        self._desk.census.check_queues(self)
+
+    def _ask(self, ask: Ask) -> None:
+        if len(self._asks) >= MAX_ASKS:
+            self.send(Failed(ask.id, "too_many_asks", f"{MAX_ASKS} asks of this connection are unanswered already"))
+            return
+        desk = self._desk
+        task = self._loop.create_task(answer(ask, desk.view, desk.policy, self.rights, self.send_when_room))
+        self._asks.add(task)
+        task.add_done_callback(self._asks.discard)

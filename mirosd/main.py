@@ -1,0 +1,85 @@
+"""The `mirosd` command: read the configuration, then run until told to stop."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mirosd import __version__, logs
+from mirosd.core.config import parse_config
+from mirosd.core.settings import Settings
+from mirosd.daemon import Daemon
+from mirosd.errors import ConfigError, StartError
+
+DEFAULT_CONFIG = "/etc/mirosd/config.yaml"
+CONFIG_VARIABLE = "MIROSD_CONFIG"
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon; gives the exit status: 0 stopped in order, 1 cannot start, 2 the configuration is wrong."""
+    options = _arguments(argv)
+    try:
+        settings = load(options.config)
+    except ConfigError as error:
+        print(f"{options.config}:", file=sys.stderr)
+        for fault in error.faults:
+            print(f"  {fault}", file=sys.stderr)
+        return EXIT_CONFIG
+    if options.check:
+        print("configuration OK")
+        return 0
+    logs.configure(options.log_format or settings.log.format, settings.log.level)
+    try:
+        return asyncio.run(_run(options.config, settings))
+    except StartError as error:
+        print(f"mirosd cannot start: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def load(path: Path) -> Settings:
+    """Give the settings of a configuration file; ConfigError with every fault, a missing file among them."""
+    try:
+        return parse_config(path.read_text())
+    except FileNotFoundError as exc:
+        raise ConfigError(
+            [f"there is no such file; copy config.example.yaml there, or give --config or ${CONFIG_VARIABLE}"]
+        ) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError([f"the file cannot be read: {exc}"]) from exc
+
+
+async def _run(config: Path, settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    daemon = Daemon(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: daemon.reload(lambda: load(config)))
+    await daemon.run(stop)
+    return 0
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mirosd", description="Carries statechart events between hosts.")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)),
+        help=f"configuration file (default: ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="check the configuration and exit: 0 good, 2 with every fault"
+    )
+    parser.add_argument("--log-format", choices=("auto", "json", "console"), help="overrides log.format")
+    parser.add_argument("--version", action="version", version=f"mirosd {__version__}")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tests of the shell over miros: each fault it cures is shown on plain miros first."""

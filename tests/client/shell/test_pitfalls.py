@@ -1,0 +1,438 @@
+"""Faults of plain miros, each shown to be there, and gone with the shell."""
+
+from tests.client.shell.both import outcome, outcomes
+
+
+def test_a_handler_that_raises_does_not_end_the_chart():
+    """After an exception a plain chart's thread is dead; the shell's handles the next event."""
+    program = """
+        def boom(chart): raise ValueError("boom")
+        chart = Chart("c")
+        chart.start_at(listening)
+        chart.post_fifo(told("BOOM", boom))
+        chart.post_fifo(told("PING"))
+        until(lambda: seen or not chart.thread.is_alive())
+        print(chart.thread.is_alive(), seen)
+    """
+
+    assert outcomes(program) == ("False []", "True ['PING']")
+
+
+def test_junk_is_refused_in_the_posters_thread():
+    """Posting what is no Event raises in the poster either way, and on plain miros also kills the chart."""
+    program = """
+        chart = Chart("c")
+        chart.start_at(listening)
+        try:
+            chart.post_fifo("PING")
+        except Exception as error:
+            print(type(error).__name__)
+        chart.post_fifo(told("PING"))
+        until(lambda: seen or not chart.thread.is_alive())
+        print(chart.thread.is_alive())
+    """
+
+    assert outcomes(program) == ("AttributeError\nFalse", "TypeError\nTrue")
+
+
+def test_published_junk_does_not_end_the_fabric():
+    """Publishing what is no Event kills plain miros' fabric for every chart; the shell refuses it."""
+    program = """
+        chart = Chart("c")
+        chart.start_at(listening)
+        try:
+            (chart.publish if sys.argv[1] == "shell" else chart.fabric.publish)("junk")
+        except Exception as error:
+            print(type(error).__name__)
+        until(lambda: sys.argv[1] == "shell" or not ActiveFabric().fifo_thread.is_alive())
+        print(ActiveFabric().is_alive())
+    """
+
+    assert outcomes(program) == ("False", "TypeError\nTrue")
+
+
+def test_there_is_no_limit_on_timers_in_a_life():
+    """The 501st delayed post of a plain chart raises; with the shell all 501 arrive, by one more thread."""
+    program = """
+        chart = Chart("c")
+        chart.start_at(listening)
+        before = threading.active_count()
+        try:
+            for n in range(501):
+                chart.post_fifo(told("TICK"), period=60 if sys.argv[1] == "plain" else 0.2, times=1)
+                most = threading.active_count() - before
+            until(lambda: len(seen) == 501)
+            print("all", most)
+        except Exception as error:
+            print(type(error).__name__, most)
+    """
+
+    plain, shell = outcomes(program)
+
+    assert plain.splitlines()[-1] == "ActiveObjectOutOfPostedEventResources 500"
+    assert shell == "all 1"
+
+
+def test_publish_and_subscribe_work_uninstrumented():
+    """With instrumentation off, plain charts neither subscribe nor publish, silently."""
+    program = """
+        chart = Chart("c")
+        chart.instrumented = False
+        chart.on_entry = lambda: chart.subscribe(told("NEWS"))
+        chart.start_at(listening)
+        chart.post_fifo(told("DO", lambda chart: chart.publish(told("NEWS"))))
+        chart.post_fifo(told("MARK"))
+        until(lambda: "NEWS" in seen if ActiveFabric().fifo_subscriptions else "MARK" in seen)
+        print("NEWS" in seen)
+    """
+
+    assert outcomes(program) == ("False", "True")
+
+
+def test_a_chart_without_a_name_starts_uninstrumented():
+    """A plain one raises TypeError; the shell names it by its start state, as miros does when instrumented."""
+    program = """
+        chart = Chart()
+        chart.instrumented = False
+        try:
+            chart.start_at(listening)
+            print(len(chart.name))
+        except Exception as error:
+            print(type(error).__name__)
+    """
+
+    assert outcomes(program) == ("TypeError", "5")
+
+
+def test_published_events_keep_their_order():
+    """Events of one priority leave plain miros' heap in any order; the shell's keep theirs, urgent ones first."""
+    program = """
+        class Gate:  # holds the fabric's thread up until all is published
+            def append(self, event): opened.wait()
+        opened = threading.Event()
+        chart = Chart("c")
+        chart.on_entry = lambda: chart.subscribe(told("NEWS"))
+        chart.start_at(listening)
+        chart.post_fifo(told("MARK"))
+        until(lambda: seen)
+        ActiveFabric().subscribe(Gate(), told("GATE"))
+        chart.publish(told("GATE"), priority=1)
+        for n in range(20):
+            chart.publish(told("NEWS", n), priority=5 if n >= 18 else None)
+        opened.set()
+        until(lambda: len(seen) == 21)
+        print(seen[1:] == [18, 19, *range(18)])
+    """
+
+    assert outcomes(program) == ("False", "True")
+
+
+def test_a_late_second_subscriber_is_not_lost():
+    """Once anybody subscribed to a name, a running plain chart's own subscription does nothing."""
+    program = """
+        charts = [Chart("a"), Chart("b")]
+        for chart in charts:
+            chart.start_at(listening)
+            chart.post_fifo(told("DO", lambda chart: (chart.subscribe(told("NEWS")), seen.append("subscribed"))))
+        until(lambda: len(seen) == 2)
+        charts[0].publish(told("NEWS"))
+        until(lambda: seen.count("NEWS") == len(ActiveFabric().fifo_subscriptions["NEWS"]))
+        print(seen.count("NEWS"))
+    """
+
+    assert outcomes(program) == ("1", "2")
+
+
+def test_trace_works_for_a_chart_that_subscribed_while_starting():
+    """On plain miros the subscription leaves a trace entry without a date, and trace() raises."""
+    program = """
+        chart = Chart("c")
+        chart.instrumented = True
+        chart.on_entry = lambda: chart.subscribe(told("NEWS"))
+        chart.start_at(listening)
+        chart.post_fifo(told("MARK"))
+        until(lambda: seen)
+        try:
+            print("top->listening" in chart.trace())
+        except Exception as error:
+            print(type(error).__name__)
+    """
+
+    assert outcomes(program) == ("TypeError", "True")
+
+
+MIXED = """
+    def parent_and_child(decorate, on_go=lambda chart: None):
+        @spy_on
+        def parent(chart, e):
+            if e.signal in INNER: return HANDLED
+            if e.signal == signals.GO:
+                on_go(chart)
+                return chart.trans(child)
+            if e.signal == signals.ASK:
+                seen.append("parent")
+                return HANDLED
+            chart.temp.fun = chart.top
+            return SUPER
+        @decorate
+        def child(chart, e):
+            if e.signal in INNER: return HANDLED
+            if e.signal == signals.ASK:
+                seen.append("child")
+                return HANDLED
+            chart.temp.fun = parent
+            return SUPER
+        return parent
+    def asked(parent):
+        chart = Chart("c")
+        chart.instrumented = True
+        chart.start_at(parent)
+        chart.post_fifo(told("GO"))
+        chart.post_fifo(told("ASK"))
+        until(lambda: seen)
+        return seen[0]
+"""
+
+
+def test_an_undecorated_state_gets_its_events():
+    """An instrumented plain chart gives the event after entering an undecorated state to the parent."""
+    program = MIXED + "    print(asked(parent_and_child(decorate=lambda state: state)))"
+
+    assert outcomes(program) == ("parent", "child")
+
+
+def test_instrumentation_switched_off_in_a_transition_misroutes_nothing():
+    """A plain chart gives the next event to the parent of the state it has just entered."""
+    program = (
+        MIXED
+        + """
+    def switch_off(chart): chart.instrumented = False
+    print(asked(parent_and_child(spy_on, switch_off)))"""
+    )
+
+    assert outcomes(program) == ("parent", "child")
+
+
+def test_bound_methods_are_states():
+    """From parent to child a plain chart leaves and re-enters the parent if states are methods."""
+    program = """
+        class Machine(Chart):
+            def outer(self, chart, e):
+                return self.note("outer", e, self.top)
+            def inner(self, chart, e):
+                return self.note("inner", e, self.outer)
+            def note(self, name, e, parent):
+                if e.signal in INNER:
+                    seen.append(f"{name} {e.signal_name}")
+                    return HANDLED
+                if e.signal == signals.GO:
+                    return self.trans(self.inner)
+                self.temp.fun = parent
+                return SUPER
+        chart = Machine("c")
+        chart.instrumented = False
+        chart.start_at(chart.outer)
+        del seen[:]
+        chart.post_fifo(told("GO"))
+        until(lambda: "inner INIT_SIGNAL" in seen)
+        print(", ".join(seen))
+    """
+
+    plain, shell = outcomes(program)
+
+    assert plain == "outer EXIT_SIGNAL, outer ENTRY_SIGNAL, inner ENTRY_SIGNAL, inner INIT_SIGNAL"
+    assert shell == "inner ENTRY_SIGNAL, inner INIT_SIGNAL"
+
+
+def test_charts_started_together_share_one_fabric():
+    """Two plain charts that start at one moment both find no fabric, and each makes one."""
+    program = """
+        both_asked = threading.Barrier(2)
+        really_alive = ActiveFabric().is_alive
+        def is_alive():
+            answer = really_alive()
+            try:
+                both_asked.wait(30 if sys.argv[1] == "plain" else 0.3)  # the shell lets no second one ask meanwhile
+            except threading.BrokenBarrierError:
+                pass
+            return answer
+        ActiveFabric().is_alive = is_alive
+        charts = [Chart("a"), Chart("b")]
+        starters = [threading.Thread(target=chart.start_at, args=(listening,)) for chart in charts]
+        for starter in starters: starter.start()
+        for starter in starters: starter.join()
+        print(sum(thread.name == "fifo active fabric" for thread in threading.enumerate()))
+    """
+
+    assert outcomes(program) == ("2", "1")
+
+
+def test_stop_before_start_does_nothing():
+    """A plain chart that was never started raises AttributeError when stopped."""
+    program = """
+        try:
+            print(Chart("c").stop())
+        except Exception as error:
+            print(type(error).__name__)
+    """
+
+    assert outcomes(program) == ("AttributeError", "True")
+
+
+def test_stop_has_a_deadline():
+    """A plain stop() blocks as long as the running handler does; the shell's says that it has not ended."""
+    program = """
+        opened = threading.Event()
+        chart = Chart("c")
+        chart.start_at(listening)
+        chart.post_fifo(told("DO", lambda chart: (seen.append("in"), opened.wait())))
+        until(lambda: seen)
+        answers = []
+        stop = chart.stop if sys.argv[1] == "plain" else lambda: chart.stop(timeout_s=0.01)
+        stopper = threading.Thread(target=lambda: answers.append(stop()), daemon=True)
+        stopper.start()
+        stopper.join(0.5 if sys.argv[1] == "plain" else 30)
+        print(answers)
+        opened.set()
+        until(lambda: not chart.thread.is_alive())
+    """
+
+    assert outcomes(program) == ("[]", "[False]")
+
+
+def test_posts_to_a_stopped_chart_are_counted():
+    """A plain one keeps them, for nobody to read."""
+    program = """
+        chart = Chart("c")
+        chart.start_at(listening)
+        chart.stop()
+        kept = len(chart.queue)
+        chart.post_fifo(told("PING"))
+        print(len(chart.queue) - kept, getattr(chart, "dropped", "uncounted"))
+    """
+
+    assert outcomes(program) == ("1 uncounted", "0 1")
+
+
+def test_internal_signals_cannot_be_posted():
+    """Anybody who can post to a plain chart can end it by a signal's name."""
+    program = """
+        chart = Chart("c")
+        chart.start_at(listening)
+        try:
+            chart.post_fifo(told("STOP_ACTIVE_OBJECT_SIGNAL"))
+        except ValueError:
+            chart.post_fifo(told("PING"))
+        until(lambda: seen or not chart.thread.is_alive())
+        print(chart.thread.is_alive())
+    """
+
+    assert outcomes(program) == ("False", "True")
+
+
+def test_factory_states_go_by_name():
+    """miros documents states given by name; nest and start_at of a plain Factory raise on them."""
+    program = """
+        chart = ChartFactory("c")
+        chart.create(state="waiting").catch(signal=signals.PING, handler=lambda chart, e: (seen.append(1), HANDLED)[1])
+        try:
+            chart.nest("waiting", parent=None)
+            chart.start_at("waiting")
+            chart.post_fifo(told("PING"))
+            until(lambda: seen)
+            print(chart.state.fun.__name__)
+        except Exception as error:
+            print(type(error).__name__)
+    """
+
+    assert outcomes(program) == ("TypeError", "waiting")
+
+
+def test_a_timeout_cancelled_while_queued_does_not_arrive():
+    """On plain miros a timeout that waits in the queue arrives after its cancellation, maybe in another state."""
+    program = """
+        def late(chart):
+            chart.post_fifo(told("TIMEOUT"), period=0.01, times=1)
+            until(lambda: len(chart.queue) == 2)  # MARK, and the timeout behind it
+            chart.cancel_events(told("TIMEOUT"))
+            chart.post_fifo(told("END"))
+        chart = Chart("c")
+        chart.start_at(listening)
+        chart.post_fifo(told("DO", late))
+        chart.post_fifo(told("MARK"))
+        until(lambda: "END" in seen)
+        print(", ".join(seen))
+    """
+
+    assert outcomes(program) == ("MARK, TIMEOUT, END", "MARK, END")
+
+
+def test_cancelling_compares_names_by_value():
+    """A plain chart compares names by identity: one made while the program runs cancels nothing."""
+    program = """
+        chart = Chart("c")
+        chart.start_at(listening)
+        chart.post_fifo(told("TI" + "CK"), period=0.05)
+        chart.cancel_events(told("".join(["TI", "CK"])))
+        timers = list(chart.posted_events_queue) if sys.argv[1] == "plain" else list(chart._timed)
+        print(len(timers))
+    """
+
+    assert outcomes(program) == ("1", "0")
+
+
+def test_a_live_callback_that_raises_ends_no_thread():
+    """miros' one writer thread dies of it, and no chart prints any more."""
+    program = """
+        def wrong(line):
+            seen.append(line)
+            raise OSError("no terminal")
+        chart = Chart("c")
+        chart.instrumented = chart.live_trace = chart.live_spy = True
+        chart.register_live_trace_callback(wrong)
+        chart.register_live_spy_callback(wrong)
+        chart.start_at(listening)
+        writer = InstrumentionWriter()
+        until(lambda: len(seen) > 1 or not writer.is_alive())
+        chart.print("next")  # through the same thread, if there is one
+        until(lambda: not writer._queue.unfinished_tasks or not writer.is_alive())
+        print(writer.is_alive())
+    """
+    plain, shell = outcomes(program)
+
+    assert plain.splitlines()[-1] == "False"
+    assert shell.splitlines()[-1] == "True"
+
+
+def test_periodic_posts_do_not_drift():
+    """A plain chart sleeps a period after each post, so that what a post takes adds up; here 3 of 10 ms each."""
+    plain = """
+        import miros.activeobject
+        clock = []
+        class Time:
+            def sleep(period): clock.append(period)
+        miros.activeobject.time = Time
+        class Slow(Chart):
+            def post_fifo(self, e, period=None, **more):
+                if period is None: clock.append(0.003)
+                return super().post_fifo(e, period=period, **more)
+        chart = Slow("c")
+        chart.start_at(listening)
+        chart.post_fifo(told("TICK"), period=0.010, times=100)
+        until(lambda: len(seen) == 100)
+        print(round(sum(clock), 3))
+    """
+    shell = """
+        from mirosd_client.shell.testing import ManualReactor
+        reactor = ManualReactor()
+        times = []
+        def slow():
+            times.append(reactor.now_s)
+            reactor.now_s += 0.003
+        reactor.after(0.010, slow, every_s=0.010)
+        reactor.advance(1.0001)
+        print(len(times), round(times[-1], 3))
+    """
+
+    assert outcome("plain", plain) == "1.3"
+    assert outcome("shell", shell) == "100 1.0"

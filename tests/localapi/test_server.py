@@ -1,0 +1,155 @@
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirosd.localapi.rights import Policy
+from mirosd_client.messages import Ask, Subscribe, encode_message
+from mirosd_client.wire import Network, encode_events
+from tests.localapi.live import Live, running
+
+MEMBERS, OPERATORS, STRANGER_UID = 23_001, 23_002, 23_456
+FIRST_GIDS = list(range(40_000, 40_300))  # more groups than one look at a small buffer brings
+
+STRANGER = """
+import json, os, socket, sys
+path, uid, gid, groups, frames = json.loads(sys.argv[1])
+os.setgroups(groups); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid)
+s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(path)
+s.sendall(bytes.fromhex(frames)); s.shutdown(socket.SHUT_WR)
+data = b""
+while more := s.recv(65536): data += more
+said = []
+while data:
+    length = int.from_bytes(data[:4], "big")
+    said.append(json.loads(data[5:5 + length])); data = data[5 + length:]
+print(json.dumps(said))
+"""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users, which only root can")
+
+
+@pytest.fixture
+def open_live() -> Iterator[Live]:
+    """A server at a place that every user can reach, with a policy of two made-up groups."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        policy = Policy(os.geteuid(), MEMBERS, OPERATORS)
+        with running(Path(directory) / "s", policy=policy, mode=0o666) as live:
+            yield live
+
+
+def as_stranger(live: Live, *frames: bytes, gid: int = STRANGER_UID, groups: list[int]) -> list[dict[str, Any]]:
+    """What the server says to another user in other groups."""
+    hello = {"type": "hello", "versions": [1], "secret": os.urandom(32).hex()}
+    body = json.dumps(hello).encode()
+    data = len(body).to_bytes(4, "big") + b"\x01" + body + b"".join(frames)
+    argument = json.dumps([str(live.path), STRANGER_UID, gid, groups, data.hex()])
+    done = subprocess.run([sys.executable, "-I", "-c", STRANGER, argument], capture_output=True, check=True, timeout=60)
+    said: list[dict[str, Any]] = json.loads(done.stdout)
+    return said
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("gid", "groups", "rights"),
+    [
+        (STRANGER_UID, [], []),
+        (STRANGER_UID, [MEMBERS], ["read", "transmit"]),
+        (MEMBERS, [], ["read", "transmit"]),
+        (STRANGER_UID, [OPERATORS], ["read", "transmit", "operate"]),
+        (STRANGER_UID, [*FIRST_GIDS, OPERATORS], ["read", "transmit", "operate"]),
+    ],
+)
+def test_rights_come_from_the_groups_that_the_kernel_knows(
+    open_live: Live, gid: int, groups: list[int], rights: list[str]
+) -> None:
+    """Primary and supplementary groups of a real other user decide, the 301st like the first."""
+    assert rights == as_stranger(open_live, gid=gid, groups=groups)[0]["rights"]
+
+
+@needs_root
+def test_a_caller_without_rights_is_told_what_would_permit_it(open_live: Live) -> None:
+    """A stranger's subscription is refused under its number, with the cure; nothing reaches the bridge."""
+    said = as_stranger(open_live, encode_message(Subscribe(1, "mesh", "#")), groups=[])
+
+    assert [message["type"] for message in said] == ["welcome", "failed"]
+    assert (said[1]["id"], said[1]["code"]) == (1, "not_permitted")
+    assert 'sudo usermod -aG mirosd "$USER"' in said[1]["message"]
+    assert "log in again" in said[1]["message"]
+    assert {"attached", "detached"} == {call[0] for call in open_live.sink.calls}
+
+
+@needs_root
+def test_events_without_the_right_end_the_session(open_live: Live) -> None:
+    """Events have no number to answer under: who may not transmit is closed, with the cure."""
+    said = as_stranger(open_live, encode_events(Network.MESH, "a", b""), groups=[])
+
+    assert (said[-1]["type"], said[-1]["code"]) == ("closing", "not_permitted")
+    assert "usermod" in said[-1]["message"]
+
+
+@needs_root
+def test_the_socket_mode_keeps_strangers_out(tmp_path: Path) -> None:
+    """At 0660 a user who is in none of the groups cannot even connect."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        with running(Path(directory) / "s") as live, pytest.raises(subprocess.CalledProcessError) as failure:
+            as_stranger(live, groups=[MEMBERS])
+
+        assert b"PermissionError" in failure.value.stderr
+
+
+def test_sessions_are_shown_as_copies(live: Live) -> None:
+    """The display rows name each client with its program, uid, pid and rights, sorted."""
+    with live.client("one") as one, live.client("two") as two:
+        two.send(encode_message(Subscribe(1, "mesh", "#")))
+        assert two.is_well()
+
+        rows = live.sessions()
+        assert sorted([one.id, two.id]) == [row["client"] for row in rows]
+        shown = next(row for row in rows if row["client"] == two.id)
+        assert {
+            "client": two.id,
+            "program": "two",
+            "pid": os.getpid(),
+            "uid": os.getuid(),
+            "rights": ["read", "transmit", "operate"],
+            "subscriptions": 1,
+            "unsent_bytes": 0,
+        } == shown
+
+
+def test_a_stop_says_goodbye_to_everyone(live: Live) -> None:
+    """Greeted or not, each client hears that the daemon stops; asks in flight end; nobody can connect any more."""
+    with live.client() as greeted, live.connect() as silent:
+        greeted.send(encode_message(Ask(1, "wait", {"peers": 1, "timeout_s": 3600})))
+        live.call(lambda: None)
+        assert greeted.is_well()
+        live.stop()
+
+        assert greeted.closing().code == "stopping"
+        assert silent.closing().code == "stopping"
+        assert live.view.waiting == 0
+        assert live.sink.of(greeted.id)[-1] == ("detached",)
+        assert live.board.counters == {}
+        with pytest.raises(FileNotFoundError):
+            live.connect()
+
+
+def test_a_stop_does_not_wait_for_ever_for_a_client_that_does_not_read(live: Live) -> None:
+    """A client with unread bytes is dropped when its grace is over."""
+    with live.client() as raw:
+        session = live.sink.sessions[raw.id]
+        for _ in range(10):
+            live.call(lambda: session.deliver(1, 1, 0, False, bytes(60_000)))
+        assert live.sessions()[0]["unsent_bytes"] > 0
+        live.stop()
+
+        assert live.sessions() == []
