@@ -100,10 +100,9 @@ def test_a_second_daemon_is_refused(lan: Lan, brokers: dict[str, Broker]) -> Non
     """A stale socket file is taken over; a second daemon on one state directory does not start, and says why."""
     with staged(lan, brokers) as stage:
         daemon = stage.daemon("h1", [])
-        leftover = socket.socket(socket.AF_UNIX)
-        daemon.host.socket.parent.mkdir(parents=True, exist_ok=True)
-        leftover.bind(str(daemon.host.socket))
-        leftover.close()
+        daemon.host.socket.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as leftover:
+            leftover.bind(str(daemon.host.socket))
         daemon.start()
         daemon.wait_ready()
         second = daemon.host.run(

@@ -36,6 +36,7 @@ def test_an_idle_daemon_polls_nothing(lan: Lan, brokers: dict[str, Broker]) -> N
         assert client.do("wait_subscribed")["subscribed"]
         before, began_s = switches(daemon.pid), time.monotonic()
         until(lambda: time.monotonic() - began_s >= WINDOW_S, deadline_s=WINDOW_S + 10, what="the window over")
+        assert before > 10, "not the daemon's process"
         rate = (switches(daemon.pid) - before) / (time.monotonic() - began_s)
         print(f"{rate:.2f} voluntary context switches a second")
 

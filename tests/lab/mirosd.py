@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ class Daemon(Process):
         key: str = MESH_KEY,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the host's configuration; nothing runs before `start`.
+        """Write the host's configuration, with an empty state directory; nothing runs before `start`.
 
         Args:
             broker: the host's broker, or an AMQP URL ("memory://" too).
@@ -43,6 +44,8 @@ class Daemon(Process):
             settings: merged over the lab's, section by section.
         """
         super().__init__(host, "mirosd")
+        state = host.directory / "state"
+        shutil.rmtree(state, ignore_errors=True)
         self.config_path = host.directory / "config.yaml"
         self.hosts_path = host.directory / "hosts.json"
         self.write_hosts(hosts)
@@ -52,7 +55,7 @@ class Daemon(Process):
         own: dict[str, Any] = {
             "system": "default",
             "name": host.name,
-            "state_dir": str(host.directory / "state"),
+            "state_dir": str(state),
             "socket": {"path": str(host.socket), "group": None},
             "broker": {
                 "url": broker if isinstance(broker, str) else broker.url(),
@@ -93,8 +96,10 @@ class Daemon(Process):
         )
 
     def ask(self, *arguments: str) -> dict[str, Any]:
-        """Give the object that `mirosctl ARGUMENTS --json` prints."""
-        answer: dict[str, Any] = json.loads(self.ctl(*arguments, "--json", check=False).stdout)
+        """Give the object that `mirosctl ARGUMENTS --json` prints; AssertionError when it has none to print."""
+        run = self.ctl(*arguments, "--json", check=False)
+        assert run.stdout, run.stderr
+        answer: dict[str, Any] = json.loads(run.stdout)
         return answer
 
     def peers(self) -> dict[str, str]:

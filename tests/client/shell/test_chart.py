@@ -67,8 +67,7 @@ def test_stop_in_the_entry_of_the_start_state():
     chart.on_trace.append(lambda record: chart.stop())
     chart.start_at(resting)
 
-    assert chart.stop(30)
-    assert not chart.thread.is_alive()
+    until(lambda: not chart.thread.is_alive())
 
 
 def test_a_stopped_chart_handles_nothing_more():

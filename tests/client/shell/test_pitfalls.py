@@ -52,25 +52,24 @@ def test_published_junk_does_not_end_the_fabric():
 
 
 def test_there_is_no_limit_on_timers_in_a_life():
-    """The 501st delayed post of a plain chart raises; with the shell all 501 arrive, by one more thread."""
+    """The 501st delayed post of a plain chart raises, though all others have fired; with the shell all arrive."""
     program = """
         chart = Chart("c")
         chart.start_at(listening)
-        before = threading.active_count()
         try:
-            for n in range(501):
-                chart.post_fifo(told("TICK"), period=60 if sys.argv[1] == "plain" else 0.2, times=1)
-                most = threading.active_count() - before
-            until(lambda: len(seen) == 501)
-            print("all", most)
+            for enough in (300, 600):
+                for n in range(300):
+                    chart.post_fifo(told("TICK"), period=0.001, times=1)
+                until(lambda: len(seen) == enough)
+            print("all")
         except Exception as error:
-            print(type(error).__name__, most)
+            print(type(error).__name__)
     """
 
     plain, shell = outcomes(program)
 
-    assert plain.splitlines()[-1] == "ActiveObjectOutOfPostedEventResources 500"
-    assert shell == "all 1"
+    assert plain.splitlines()[-1] == "ActiveObjectOutOfPostedEventResources"
+    assert shell == "all"
 
 
 def test_publish_and_subscribe_work_uninstrumented():
@@ -261,10 +260,12 @@ def test_charts_started_together_share_one_fabric():
         starters = [threading.Thread(target=chart.start_at, args=(listening,)) for chart in charts]
         for starter in starters: starter.start()
         for starter in starters: starter.join()
-        print(sum(thread.name == "fifo active fabric" for thread in threading.enumerate()))
+        del ActiveFabric().is_alive
+        Chart("c").start_at(listening)  # plain miros may have lost the handles of its threads: then it makes more here
+        print(sum(thread.name == "fifo active fabric" for thread in threading.enumerate()) > 1)
     """
 
-    assert outcomes(program) == ("2", "1")
+    assert outcomes(program) == ("True", "False")
 
 
 def test_stop_before_start_does_nothing():

@@ -1,5 +1,6 @@
 """Regions: statecharts that live in their owner's thread."""
 
+import gc
 import threading
 import weakref
 
@@ -177,12 +178,11 @@ def test_an_owner_may_be_gone_before_the_alarm():
     play = threadless(Chart("owner"))
     part = Part(play.chart)
     alarm = part.arm(told("NOTE"), 1.0)
-    reactor = play.reactor
+    reactor, freed = play.reactor, weakref.ref(play.chart)
     reactor.steppers.clear()
     del play, part
-    import gc
-
     gc.collect()
+    assert freed() is None
     reactor.advance(2.0)
 
     assert alarm.is_armed

@@ -90,6 +90,14 @@ def test_names_of_numbers():
         signals.name_for_signal(-1)
 
 
+def test_of_two_names_for_one_number_the_first_answers():
+    """miros permits it, and answers so."""
+    signals["TABLE_ALIAS"] = signals.TABLE_FIRST
+
+    assert signals.name_for_signal(signals.TABLE_ALIAS) == "TABLE_FIRST"
+    del signals["TABLE_ALIAS"]
+
+
 def test_a_deleted_name_is_gone_from_every_view():
     """Deleting is as in miros; no look-up remembers."""
     number = signals.TABLE_DELETED
