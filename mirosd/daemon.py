@@ -27,9 +27,9 @@ from mirosd.backends.systemd import Notifier
 from mirosd.bridge.bridge import Bridge
 from mirosd.bridge.control import Control
 from mirosd.core.addresses import parse_host
+from mirosd.core.broker import BrokerAddress
 from mirosd.core.control_messages import Identity, SealedChallenger
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import BrokerAddress
 from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.core.settings import Settings, broker_address
 from mirosd.discovery import Discovery

@@ -18,8 +18,8 @@ class BrokerError(MirosdError):
 
     Attributes:
         code: a scouting stage with its detail, as in `mirosctl peers --why`:
-            resolve, tcp(refused), tcp(silent), tls, amqp, amqp(slow), auth, vhost,
-            exchange, lost, closed, blocked.
+            resolve, tcp(refused), tcp(silent), tls, amqp, amqp(slow), auth, guest_remote,
+            vhost, exchange, lost, closed.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -49,6 +49,7 @@ def node_routing_key(node: str) -> str:
     """Give the routing key that reaches one node's control queue."""
     return f"node.{node}"
 
+
 HINT_UNKNOWN_KEY = b"mirosd hint: unknown key id"
 """Clear-text answer to a challenge that does not open: shown in `peers --why`, never a verdict by itself."""
 

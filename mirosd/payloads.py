@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 
 class CacheReadPayload(NamedTuple):
-    """CACHE: a cache file as it is. `last_modified` seconds since the epoch, `created_at` as text, `problem` empty when all is well."""
+    """CACHE: a cache file as it is.
+
+    `last_modified` in seconds since the epoch, `created_at` as text, `problem` empty when all is well.
+    """
 
     dict: dict[str, Any]
     last_modified: float

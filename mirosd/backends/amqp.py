@@ -15,12 +15,12 @@ from mirosd.backends.amqp_channel import AmqpChannel, Confirms
 from mirosd.backends.amqp_errors import closed_error, timeout_error
 from mirosd.backends.amqp_link import AmqpLink
 from mirosd.backends.amqp_wire import Passed, Progress, Wire, connect_tcp
-from mirosd.core.interfaces import BrokerAddress
+from mirosd.core.broker import BrokerAddress
 from mirosd.errors import BrokerError
 
 
 class AmqpConnector:
-    """See interfaces.BrokerConnector. Thread: loop."""
+    """See core.broker.BrokerConnector. Thread: loop."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """`tls` is used for addresses that ask for TLS; by default the system's authorities are trusted."""

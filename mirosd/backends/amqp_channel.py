@@ -12,7 +12,7 @@ from pika.frame import Method
 from pika.spec import Basic, BasicProperties
 
 from mirosd.backends.amqp_errors import closed_error
-from mirosd.core.interfaces import BrokerAddress, Outcome
+from mirosd.core.broker import BrokerAddress, Outcome
 from mirosd.errors import BrokerError
 
 

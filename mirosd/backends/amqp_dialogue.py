@@ -8,7 +8,8 @@ import asyncio
 from typing import NamedTuple
 
 from mirosd.backends.amqp_link import AmqpLink
-from mirosd.core.interfaces import DIRECT_REPLY, Challenger, Incoming, Outcome
+from mirosd.core.broker import DIRECT_REPLY, Incoming, Outcome
+from mirosd.core.interfaces import Challenger
 from mirosd.errors import BrokerError, RemoteProtocolError
 from mirosd.names import ANY_NODE, DIRECTORY_EXCHANGE, HINT_SYSTEM, HINT_UNKNOWN_KEY
 from mirosd.payloads import Introduction
@@ -79,7 +80,7 @@ async def ask_proof(link: AmqpLink, heard: Heard, exchange: str, challenger: Cha
 
 
 async def ask_directory(link: AmqpLink, heard: Heard) -> str:
-    """Give the systems that daemons behind this broker say they are of; "" when none says so."""
+    """Give the system that a daemon behind this broker says it is of; "" when none says so."""
     deadline = asyncio.get_running_loop().time() + GRACE_S
     try:
         async with asyncio.timeout_at(deadline):

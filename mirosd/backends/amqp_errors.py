@@ -15,7 +15,7 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
-from mirosd.core.interfaces import BrokerAddress
+from mirosd.core.broker import BrokerAddress
 from mirosd.errors import BrokerError
 
 # pika logs each failure as an error before it reports it, and parameters for debugging: all of it arrives here as
@@ -69,7 +69,7 @@ def handshake_error(address: BrokerAddress, peer: str, exc: BaseException | None
         return BrokerError("auth", f"{address.display}: user {address.user!r} or its password is refused")
     if isinstance(exc, ProbableAccessDeniedError) and is_refusal:
         return BrokerError("vhost", f"{address.display}: no access to virtual host {address.vhost!r}: {exc}")
-    return BrokerError("amqp", f"{address.display}: not an AMQP broker, or it hung up: {exc!r}")
+    return BrokerError("amqp", f"{address.display}: not an AMQP broker, or it hung up: {exc}")
 
 
 def closed_error(address: BrokerAddress, exc: BaseException | None) -> BrokerError:

@@ -14,7 +14,7 @@ from pika.spec import Basic, BasicProperties
 from mirosd.backends.amqp_channel import AmqpChannel, Confirms, brief_channel
 from mirosd.backends.amqp_errors import closed_error
 from mirosd.backends.amqp_wire import Wire
-from mirosd.core.interfaces import DIRECT_REPLY, BrokerAddress, Incoming, Outcome
+from mirosd.core.broker import DIRECT_REPLY, BrokerAddress, Incoming, Outcome
 from mirosd.errors import BrokerError
 
 CLOSE_S = 1.0
@@ -45,7 +45,7 @@ class AmqpConsumer:
 
 
 class AmqpLink:
-    """See interfaces.Link. Made by AmqpConnector.open."""
+    """See core.broker.Link. Made by AmqpConnector.open."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class AmqpLink:
         correlation_id: str | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
     ) -> None:
-        """Hand one body to the connection; nothing happens once the link is over. See interfaces.Link."""
+        """Hand one body to the connection; nothing happens once the link is over. See core.broker.Link."""
         if self._is_over:
             return
         tag = self._confirms.next_tag(on_outcome)

@@ -16,7 +16,8 @@ from mirosd.backends.amqp import AmqpConnector
 from mirosd.backends.amqp_dialogue import GRACE_S, Heard, ask_directory, ask_proof
 from mirosd.backends.amqp_link import AmqpLink
 from mirosd.core.addresses import AMQP_PORT, AddressError, parse_host
-from mirosd.core.interfaces import BrokerAddress, Challenger, ProbeResult
+from mirosd.core.broker import BrokerAddress
+from mirosd.core.interfaces import Challenger, ProbeResult
 from mirosd.errors import BrokerError
 from mirosd.names import SystemNames
 from mirosd.payloads import StageReport
@@ -25,8 +26,8 @@ from mirosd.signals import Private
 DEADLINE_S = 1.5
 """For all of a probe. LAN hosts answer in some 20 ms."""
 
-TCP_DEADLINE_S = 1.0
-"""A host whose TCP is silent this long is not there, or lost its SYN and the retry that Linux sends after 1 s."""
+TCP_DEADLINE_S = 1.2
+"""For TCP alone: one SYN may be lost, since Linux sends the next after 1 s."""
 
 SLOW_DEADLINE_S = 8.0
 """For a broker that took the connection and is slow to greet: it looks our name up, 5-6 s where no DNS answers."""
@@ -135,11 +136,12 @@ class AmqpProbe:
         except TimeoutError:
             self._finish("exchange", f"no answer about {control}")
         except BrokerError as exc:
-            labels = await ask_directory(link, self._heard) if exc.code == "exchange" else ""
-            if labels:
-                self._finish("system", f"mirosd of another system answers there: {labels}")
+            if exc.code != "exchange":
+                self._finish(exc.code, str(exc))
+            elif label := await ask_directory(link, self._heard):
+                self._finish("system", f"a mirosd of another system answers there: {label}")
             else:
-                self._finish(exc.code, f"no mirosd of system {self._prober.names.system!r} was ever there: {exc}")
+                self._finish("exchange", f"no mirosd of system {self._prober.names.system!r} was ever there: {exc}")
         else:
             self._passed("exchange", control)
             self._answer(Private.try_to_connect_to_consumer, tuple(self._stages))

@@ -19,7 +19,7 @@ from pika.connection import ConnectionParameters
 from pika.credentials import PlainCredentials
 
 from mirosd.backends.amqp_errors import handshake_error, resolve_error, tcp_error, tls_error
-from mirosd.core.interfaces import BrokerAddress
+from mirosd.core.broker import BrokerAddress
 from mirosd.errors import BrokerError
 
 USER_TIMEOUT_MS = 3000
@@ -122,7 +122,9 @@ class Wire(asyncio.Protocol):
                 client_properties={"product": "mirosd", "connection_name": name},
             ),
             on_open_callback=lambda _: self._settle(None),
-            on_open_error_callback=lambda _, exc: self._settle(handshake_error(address, self._peer, exc)),
+            on_open_error_callback=lambda _, exc: self._settle(
+                handshake_error(address, self._peer, self._reason or exc)
+            ),
             custom_ioloop=self._loop,
             internal_connection_workflow=False,
         )

@@ -139,10 +139,9 @@ def _clear(path: Path) -> None:
 def _bind(path: Path, mode: int, group: str | None) -> BoundSocket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        os.fchmod(listening.fileno(), 0o600)  # the file begins with the socket's mode: nobody's but ours
         listening.bind(os.fspath(path))
         path.chmod(mode if group is None or _give_to(path, group) else mode & 0o700)
-        listening.listen(BACKLOG)
+        listening.listen(BACKLOG)  # before this nobody can connect, whatever the file's mode has been
         return BoundSocket(listening, path, _identity(path))
     except BaseException:
         listening.close()

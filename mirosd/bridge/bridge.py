@@ -13,8 +13,9 @@ from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
 from mirosd.bridge.outbound import Outbound
 from mirosd.bridge.producer_set import ProducerSet
+from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import Board, BrokerAddress, BrokerConnector, ClientSession, Link
+from mirosd.core.interfaces import Board, ClientSession
 from mirosd.core.settings import DeliverySettings
 from mirosd.errors import BrokerError
 from mirosd.names import SystemNames

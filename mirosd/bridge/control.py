@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from mirosd.core.broker import DIRECT_REPLY, Incoming, Link, Outcome
 from mirosd.core.control_messages import (
     Answer,
     Challenge,
@@ -22,7 +23,7 @@ from mirosd.core.control_messages import (
     encode_control,
 )
 from mirosd.core.envelope import Envelope, key_id_of
-from mirosd.core.interfaces import DIRECT_REPLY, Board, Incoming, Link, Outcome
+from mirosd.core.interfaces import Board
 from mirosd.errors import RemoteProtocolError
 from mirosd.names import ANY_NODE, DIRECTORY_EXCHANGE, HINT_SYSTEM, HINT_UNKNOWN_KEY, SystemNames, node_routing_key
 from mirosd.payloads import Introduction, PeerHeard, PeerSign
@@ -168,6 +169,8 @@ class Control:
             self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
 
     def _beat_to(self, node: str, link: Link) -> None:
+        if link.is_blocked:  # what waits in front of a broker in alarm would be counted against the connection
+            return
         self._sequence += 1
         echo_ms, heard_s = self._echoes.get(node, (None, 0.0))
         beat = Heartbeat(

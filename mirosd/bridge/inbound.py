@@ -10,8 +10,9 @@ from typing import Any
 
 import structlog
 
+from mirosd.core.broker import Consumer, Incoming, Link
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import Board, ClientSession, Consumer, Incoming, Link
+from mirosd.core.interfaces import Board, ClientSession
 from mirosd.core.settings import DeliverySettings
 from mirosd.errors import BrokerError, RemoteProtocolError
 from mirosd.names import SystemNames
@@ -21,7 +22,7 @@ from mirosd_client.wire import Network
 log = structlog.get_logger()
 
 LINGER_S = 2.0
-"""How long a client's queues outlive its socket: enough to reconnect, too short for a crash loop to flood the broker."""
+"""How long a client's queues outlive its socket: enough to reconnect, too short for a crash loop to fill a broker."""
 
 _EPOCH_SHIFT = 40
 """AMQP counts deliveries per channel from 1; 2^40 of them outlive any channel."""

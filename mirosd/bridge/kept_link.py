@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from mirosd.core.backoff import delay_s
-from mirosd.core.interfaces import BrokerAddress, BrokerConnector, Link
+from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
 from mirosd.errors import BrokerError
 
 log = structlog.get_logger()

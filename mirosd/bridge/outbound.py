@@ -70,10 +70,10 @@ class Outbound:
     def events(self, session: ClientSession, events: Events, span: Span) -> None:
         """Take a run of records into the open body; flush() sends it."""
         if events.network is not Network.MESH:
-            self._board.count("network_not_served", span.count)
+            self._board.count("network_not_served", span.records)
             return
         account = self._accounts[session.client]
-        records, count = events.records, span.count
+        records, count = events.records, span.records
         if span.first_sequence <= account.highest:
             records, count = after_sequence(records, account.highest)
             if not count:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from mirosd.bridge.control import Control
 from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
-from mirosd.core.interfaces import BrokerAddress, BrokerConnector, Link
+from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
 from mirosd.errors import BrokerError
 from mirosd.payloads import PeerSign
 from mirosd.signals import Private

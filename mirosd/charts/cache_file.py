@@ -30,8 +30,8 @@ Always: at most one access and one timer at a time. Of several texts that wait t
 """
 
 import random
-import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from mirosd.charts import HANDLED, Engine, Status, state
@@ -119,7 +119,7 @@ class CacheFileChart(Chart):
             CacheReadPayload(
                 dict=document,
                 last_modified=content.modified_s,
-                created_at=time.ctime(content.changed_s) if content.changed_s else "",
+                created_at=datetime.fromtimestamp(content.changed_s).ctime() if content.changed_s else "",
                 expired=is_expired(document, modified_s=content.modified_s, now_s=content.now_s),
                 file_name=self.file_path,
             )

@@ -3,15 +3,15 @@
     read_and_evaluate_network_details ---------------------------------------------------+
     |  ENTRY / subscribe; read the hosts files                                            |
     |  CACHE [of a hosts file] / take it            -> evaluate_network, if both are known|
-    |  EVALUATE_HOSTS_FILE / scout all that are not proved, soon; read the hosts files    |
+    |  EVALUATE_HOSTS_FILE / take back all verdicts but proofs; read the hosts files      |
     |  host_added, host_removed / note the edit; read the local file                      |
     |  network_evaluated / publish CONNECTION_DISCOVERY of the newly proved, if any       |
     |  REFACTOR_SEARCH / hand it to the scout of that address                             |
     |  PEER_GONE / its listed hosts are not proved any more; scout them                   |
     |  +- evaluate_network ------------------------------------------------------------+  |
-    |  |  ENTRY / follow the lists: forget who is gone, scout who is new                |  |
-    |  |  AMQP_CONSUMER_CHECK [of a listed host] / note it; post network_evaluated if   |  |
-    |  |                     it is newly proved, else arm scout_again; send the next out |  |
+    |  |  ENTRY / follow the lists: forget who is gone, scout who has no verdict        |  |
+    |  |  AMQP_CONSUMER_CHECK [of a listed host] / note it; if it is newly proved, post |  |
+    |  |                  network_evaluated, else arm scout_again; send the next out    |  |
     |  |  scout_again / send a scout out                                                |  |
     |  +-------------------------------------------------------------------------------+  |
     +------------------------------------------------------------------------------------+
@@ -147,10 +147,13 @@ class ManNetChart(Chart):
                 self._waiting[host] = None
         self._send_scouts()
 
-    def seek_unproved(self) -> None:
-        """Begin again with all that are not proved."""
+    def evaluate_anew(self) -> None:
+        """Take back every verdict but the proofs, and read the files, which sends the scouts out."""
         self._failures.clear()
-        self.seek([host for host, node in self.candidates.items() if not node.result])
+        for host, node in self.candidates.items():
+            if not node.result:
+                self.candidates[host] = node._replace(searched=False)
+        self.read_files(*self.lists.paths)
 
     def seek_gone(self, gone: PeerGonePayload) -> None:
         """Begin again with the hosts behind which nobody is any more."""
@@ -254,8 +257,7 @@ def read_and_evaluate_network_details(net: ManNetChart, e: Event) -> Status:
             net.take_file(e.payload)
             return net.trans(evaluate_network) if net.lists.is_known else HANDLED
         case Public.EVALUATE_HOSTS_FILE:
-            net.seek_unproved()
-            net.read_files(*net.lists.paths)
+            net.evaluate_anew()
             return HANDLED
         case Private.host_added:
             net.note_edit(partial(with_host, host=e.payload))

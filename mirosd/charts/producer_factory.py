@@ -119,10 +119,12 @@ class ProducerFactoryChart(Chart):
             self.post_fifo(Event(signal=Private.ips_discovered))
 
     def forget(self, gone: PeerGonePayload) -> None:
-        """Let the addresses be discovered again."""
+        """Let the addresses be discovered again, and give no producers to what is gone already."""
         self.set_of_ips = {
             (host, node) for host, node in self.set_of_ips if node != gone.node and host not in gone.hosts
         }
+        for host in gone.hosts:
+            self.new_ips.pop(host, None)
 
     def post_producers(self) -> None:
         """Put the producers of all new addresses on the queue, now or a little later."""

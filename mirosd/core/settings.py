@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 from mirosd.core.addresses import AMQP_PORT, AddressError, parse_host
-from mirosd.core.interfaces import BrokerAddress
+from mirosd.core.broker import BrokerAddress
 from mirosd_client.limits import EVENT_TTL_S, MAX_FRAME_BYTES
 
 MIB = 1024 * 1024

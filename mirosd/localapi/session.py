@@ -152,7 +152,8 @@ class Session(Connection):
         span = scan_records(events.records, self.client_id)
         if span.records > 1 and len(events.records) > MAX_BODY_BYTES:
             raise RemoteProtocolError(
-                f"{span.records} records of {len(events.records)} bytes; the limit is {MAX_BODY_BYTES}", code="too_large"
+                f"{span.records} records of {len(events.records)} bytes; the limit is {MAX_BODY_BYTES}",
+                code="too_large",
             )
         if span.first_sequence <= self._last_sequence:
             raise RemoteProtocolError("sequence numbers of a client must rise", code="sequence")

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from mirosd.core.interfaces import DIRECT_REPLY, Incoming, Outcome
+from mirosd.core.broker import DIRECT_REPLY, Incoming, Outcome
 from mirosd.errors import BrokerError
 from tests.backends.broker_rig import MESH, Inbox, Rig, eventually, linked, make_queue, published
 

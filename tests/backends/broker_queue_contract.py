@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mirosd.core.interfaces import Incoming, Link, Outcome
+from mirosd.core.broker import Incoming, Link, Outcome
 from tests.backends.broker_rig import MESH, Inbox, Rig, eventually, linked, make_queue, published
 
 DEAD = "mirosd.t.dead"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol
 
-from mirosd.core.interfaces import Incoming, Link, Outcome
+from mirosd.core.broker import Incoming, Link, Outcome
 from mirosd.errors import BrokerError
 
 DEADLINE_S = 30.0

@@ -7,7 +7,8 @@ from typing import Any
 
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.backends.amqp_probe import AmqpProbe, AmqpProber
-from mirosd.core.interfaces import BrokerAddress, Incoming, Link, ProbeResult
+from mirosd.core.broker import BrokerAddress, Incoming, Link
+from mirosd.core.interfaces import ProbeResult
 from mirosd.errors import RemoteProtocolError
 from mirosd.names import ANY_NODE, SystemNames
 from mirosd.payloads import Introduction

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.backends.amqp_link import AmqpLink
-from mirosd.core.interfaces import BrokerAddress, Outcome
+from mirosd.core.broker import BrokerAddress, Outcome
 from mirosd.errors import BrokerError
 from tests.backends.broker_rig import MESH, eventually
 from tests.lab.broker import PASSWORD, USER, Broker

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from mirosd.backends.amqp import AmqpConnector
-from mirosd.core.interfaces import BrokerAddress, Link
+from mirosd.core.broker import BrokerAddress, Link
 from mirosd.errors import BrokerError
 from tests.backends.broker_contract import (  # noqa: F401 -- pytest finds the classes here
     TestConfirms,

@@ -7,7 +7,7 @@ import pytest
 
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.backends.amqp_link import AmqpLink
-from mirosd.core.interfaces import Outcome
+from mirosd.core.broker import Outcome
 from mirosd.errors import BrokerError
 from tests.backends.broker_rig import MESH, eventually
 from tests.backends.test_amqp import address_of, holdings, opened

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from mirosd.backends.amqp_probe import DEADLINE_S, SLOW_GREETING_S
-from mirosd.core.interfaces import Incoming
+from mirosd.core.broker import Incoming
 from mirosd.names import DIRECTORY_EXCHANGE, HINT_SYSTEM, HINT_UNKNOWN_KEY
 from mirosd.signals import Private
 from tests.backends.broker_rig import eventually

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mirosd.core.interfaces import BrokerAddress, Outcome, PeerRow
+from mirosd.core.broker import BrokerAddress, Outcome
+from mirosd.core.interfaces import PeerRow
 
 
 class RecordingLink:
-    """The publishing half of interfaces.Link: bodies in order, outcomes on request."""
+    """The publishing half of core.broker.Link: bodies in order, outcomes on request."""
 
     def __init__(self) -> None:
         self.address = BrokerAddress("192.0.2.1")

@@ -12,9 +12,9 @@ import pytest
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.bridge.bridge import Bridge
 from mirosd.bridge.control import Control
+from mirosd.core.broker import BrokerAddress
 from mirosd.core.control_messages import Identity, SealedChallenger
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import BrokerAddress
 from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.core.settings import DeliverySettings
 from mirosd.names import SystemNames

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from mirosd.bridge import lane as lane_module
 from mirosd.bridge.lane import MAX_IN_FLIGHT, Lane
 from mirosd.bridge.outbound import Outbound
+from mirosd.core.broker import Outcome
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import Outcome
 from mirosd.core.seal import Opener, Sealer
 from mirosd_client.record import Record, decode_records, encode_record, scan_records
 from mirosd_client.wire import Events, Network

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirosd.core.broker import BrokerAddress
 from mirosd.core.config import MAX_CONFIG_CHARS, parse_config, setting_paths
-from mirosd.core.interfaces import BrokerAddress
 from mirosd.core.settings import Settings, broker_address
 from mirosd.errors import ConfigError
 from tests.properties import TOTAL

@@ -59,6 +59,18 @@ def test_a_client_may_come_back_before_its_end_was_seen(live: Live) -> None:
         assert again.is_well()
 
 
+def test_a_client_may_come_back_after_its_end(live: Live) -> None:
+    """An ended session gives its client id back."""
+    first = live.client()
+    first.close()
+    until(lambda: ("detached",) in live.sink.of(first.id))
+    with live.connect() as again:
+        again.secret = first.secret
+        again.hello()
+
+        assert live.sink.of(first.id)[2:] == [("attached",)]
+
+
 def test_a_second_live_connection_of_one_client_is_refused(live: Live) -> None:
     """A secret shown twice at a time closes the second connection, not the first."""
     with live.client() as first, live.connect() as second:
@@ -125,7 +137,6 @@ def last_words(raw: Raw) -> list[Frame]:
 def test_a_storm_of_junk_harms_nobody(tmp_path: Path) -> None:
     """Whatever bytes arrive, greeted or not, the server answers in its own words and serves the others."""
     with running(tmp_path / "s") as live, live.client("witness") as witness:
-
         # Each example is a real connection, ten times a codec's cost; the codecs beneath have their full share.
         @settings(TOTAL, max_examples=EXAMPLES // 10 + 1)
         @given(is_greeted=st.booleans(), storm=STORM)

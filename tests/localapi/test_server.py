@@ -19,16 +19,14 @@ FIRST_GIDS = list(range(40_000, 40_300))  # more groups than one look at a small
 
 STRANGER = """
 import json, os, socket, sys
-path, uid, gid, groups, frames = json.loads(sys.argv[1])
+path, uid, gid, groups, frames, answers = json.loads(sys.argv[1])
 os.setgroups(groups); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid)
 s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(path)
-s.sendall(bytes.fromhex(frames)); s.shutdown(socket.SHUT_WR)
-data = b""
-while more := s.recv(65536): data += more
-said = []
-while data:
-    length = int.from_bytes(data[:4], "big")
-    said.append(json.loads(data[5:5 + length])); data = data[5 + length:]
+s.sendall(bytes.fromhex(frames))
+stream, said = s.makefile("rb"), []
+while len(said) < answers:
+    length = int.from_bytes(stream.read(4), "big")
+    said.append(json.loads(stream.read(1 + length)[1:]))
 print(json.dumps(said))
 """
 
@@ -46,11 +44,11 @@ def open_live() -> Iterator[Live]:
 
 
 def as_stranger(live: Live, *frames: bytes, gid: int = STRANGER_UID, groups: list[int]) -> list[dict[str, Any]]:
-    """What the server says to another user in other groups."""
+    """What the server says to another user in other groups: a Welcome, and one message per frame."""
     hello = {"type": "hello", "versions": [1], "secret": os.urandom(32).hex()}
     body = json.dumps(hello).encode()
     data = len(body).to_bytes(4, "big") + b"\x01" + body + b"".join(frames)
-    argument = json.dumps([str(live.path), STRANGER_UID, gid, groups, data.hex()])
+    argument = json.dumps([str(live.path), STRANGER_UID, gid, groups, data.hex(), 1 + len(frames)])
     done = subprocess.run([sys.executable, "-I", "-c", STRANGER, argument], capture_output=True, check=True, timeout=60)
     said: list[dict[str, Any]] = json.loads(done.stdout)
     return said
@@ -84,6 +82,18 @@ def test_a_caller_without_rights_is_told_what_would_permit_it(open_live: Live) -
     assert 'sudo usermod -aG mirosd "$USER"' in said[1]["message"]
     assert "log in again" in said[1]["message"]
     assert {"attached", "detached"} == {call[0] for call in open_live.sink.calls}
+
+
+@needs_root
+def test_members_may_look_and_not_operate(open_live: Live) -> None:
+    """A member's question is answered; its attempt to change something is refused with the group that may."""
+    ask, change = Ask(1, "status"), Ask(2, "hosts_add", {"host": "h"})
+    said = as_stranger(open_live, encode_message(ask), encode_message(change), groups=[MEMBERS])
+
+    assert [message["type"] for message in said] == ["welcome", "done", "failed"]
+    assert said[2]["code"] == "not_permitted"
+    assert 'sudo usermod -aG mirosd-admin "$USER"' in said[2]["message"]
+    assert open_live.view.listed == []
 
 
 @needs_root

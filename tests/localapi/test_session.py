@@ -316,6 +316,16 @@ def test_the_bridge_may_go_on_talking_to_a_session_that_ended(live: Live, witnes
     live.call(session.resume)
 
 
+def test_nothing_follows_the_last_message(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bridge that still talks while it hears of the end puts nothing before or behind the reason."""
+    with live.client() as raw:
+        session = live.sink.sessions[raw.id]
+        monkeypatch.setattr(live.sink, "detached", lambda _: session.settled(1, 1, 0))
+        raw.send(encode_settled(0, 0, 0))
+
+        assert raw.closing().code == "unexpected_frame"
+
+
 def test_a_name_for_people_is_cut(live: Live) -> None:
     """A program's name for itself is kept at 64 characters."""
     with live.client("x" * 1000):

@@ -96,9 +96,8 @@ class SignalTable(SignalSource):  # type: ignore[misc]
 
     def is_inner_signal(self, other: Any) -> bool:
         """Whether a name or a number is one of miros' own."""
-        if isinstance(other, str):
-            other = self[other] if other in self else None
-        return isinstance(other, int) and 1 <= other <= self.highest_inner_signal
+        number = cast(Any, self).get(other) if isinstance(other, str) else other
+        return isinstance(number, int) and 1 <= number <= self.highest_inner_signal
 
 
 def install() -> None:

@@ -1,9 +1,17 @@
 """A small machine that most tests use: an outer state with two inner ones, written flat, undecorated."""
 
-from mirosd_client.shell import Event, return_status, signals, spy_on
+from mirosd_client.shell import Chart, Event, return_status, signals, spy_on
 
 HANDLED = return_status.HANDLED
 ENTRY, EXIT, INIT = signals.ENTRY_SIGNAL, signals.EXIT_SIGNAL, signals.INIT_SIGNAL
+
+
+class Noting(Chart):
+    """A chart that keeps what it was told by NOTE."""
+
+    def __init__(self, name="c", **options):
+        super().__init__(name, **options)
+        self.seen = []
 
 
 def outer(chart, e):

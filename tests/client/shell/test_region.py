@@ -93,12 +93,13 @@ def test_wrong_events_are_refused(play):
 
 def test_an_armed_event_arrives_in_its_time(play):
     """Once, through the owner's queue."""
-    play.chart.part.arm(told("NOTE", 1), after_s=2.0)
+    alarm = play.chart.part.arm(told("NOTE", 1), after_s=2.0)
     play.elapse(1.9)
     assert play.chart.part.seen == []
 
     play.elapse(5.0)
     assert play.chart.part.seen == [1]
+    assert not alarm.is_armed
 
 
 def test_a_disarmed_event_never_arrives(play):

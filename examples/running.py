@@ -1,0 +1,43 @@
+"""What both example programs do around their chart: options, trace lines, running, the figures at the end."""
+
+import argparse
+import json
+import signal
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+
+def options(text: str) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to run (default 60)")
+    parser.add_argument("--fast", action="store_true", help="ten times as fast")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was sent and received there at the end")
+    return parser.parse_args()
+
+
+def new_name(suffix: str) -> str:
+    """Give a chart's name that no other program on the network has: the payload of its events is its name."""
+    return f"{uuid.uuid4().hex[:5]}_{suffix}"
+
+
+def print_trace(line: str) -> None:
+    """Print a line of the live trace."""
+    print(f" [+t] {line.strip()}", flush=True)
+
+
+def run(chart: Any, start: Any, seconds: float, figures: Path | None) -> None:
+    """Run a chart for so long, or until SIGTERM or Ctrl-C; then close it and write the figures."""
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    chart.live_trace = True
+    chart.register_live_trace_callback(print_trace)
+    with chart:
+        chart.start_at(start)
+        done.wait(seconds)
+    if figures is not None:
+        names = ("transmitted", "received", "received_from_other")
+        figures.write_text(json.dumps({"chart": chart.name} | {name: getattr(chart, name) for name in names}) + "\n")
