@@ -79,7 +79,7 @@ class Seen:
         """Take a heartbeat; False when it is older than what was heard already."""
         if not self.is_fresh(introduction.start, sequence):
             return False
-        self._begin_life(introduction)
+        self._begin_life(introduction._replace(networks=self.introduction.networks))  # only a scout proves networks
         self.life = (introduction.start, sequence)
         self.heard_s = now_s
         self.left = self.returned = False

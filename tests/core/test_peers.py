@@ -159,3 +159,11 @@ def test_clocks_more_than_a_minute_off_are_named():
 
     assert "a is 3600 s behind, b is 75 s ahead" == clock_skew_detail(clocks)
     assert "" == clock_skew_detail(clocks[2:])
+
+
+def test_a_heartbeat_takes_no_proved_network_away():
+    """A heartbeat proves the system key alone: the networks stay those that the scout proved."""
+    peer = seen()
+    peer.hear(introduction()._replace(networks=()), 1, None, 100.0)
+
+    assert ("mesh",) == peer.introduction.networks
