@@ -68,11 +68,11 @@ class Lane:
         """Nothing is owed."""
         return not self._waiting and not self._in_flight
 
-    @property
-    def holds_back(self) -> bool:
-        """True while senders should wait for this broker."""
+    def holds_back(self, *, is_holding: bool) -> bool:
+        """Tell whether senders should wait (go on waiting, if they are) for this broker."""
         is_confirming = self._loop.time() - self._progress_s < PROGRESS_S
-        return self.is_open and is_confirming and self.pending_bytes > HIGH_WATER_BYTES
+        bound = LOW_WATER_BYTES if is_holding else HIGH_WATER_BYTES
+        return self.is_open and is_confirming and self.pending_bytes > bound
 
     def owe(self, body: Body) -> None:
         """Owe one more body to the broker."""

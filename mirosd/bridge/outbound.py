@@ -89,7 +89,7 @@ class Outbound:
         self._bytes += len(records)
         self._count += count
         self._entries.append((account, span.last_sequence, count))
-        if any(lane.holds_back for lane in self._lanes()):
+        if any(lane.holds_back(is_holding=False) for lane in self._lanes()):
             self._pause(session)
 
     def flush(self) -> None:
@@ -99,7 +99,7 @@ class Outbound:
 
     def relieved(self) -> None:
         """A lane may no longer hold senders back: if none does, read them again."""
-        if self._paused and not any(lane.holds_back for lane in self._lanes()):
+        if self._paused and not any(lane.holds_back(is_holding=True) for lane in self._lanes()):
             for session in self._paused:
                 session.resume()
             self._paused.clear()

@@ -217,6 +217,66 @@ class TestAcknowledging:
 
         scene(test)
 
+    def test_one_queue_is_enough_whoever_answers_last(self) -> None:
+        """A body that the first broker routed is not unroutable because the last one returned it."""
+
+        def test(s: Scene) -> None:
+            own, peer = RecordingLink(), RecordingLink()
+            s.own.opened(own)
+            s.peer.opened(peer)
+            s.send(1)
+            own.answer(outcome=Outcome.CONFIRMED)
+            peer.answer(outcome=Outcome.RETURNED)
+            s.turn()
+
+            assert 0 == s.board.counters["unroutable"]
+
+        scene(test)
+
+    def test_what_a_broker_never_judged_is_not_unroutable(self) -> None:
+        """Returned by one broker and expired for the other: counted expired, since that one may have had a queue."""
+
+        def test(s: Scene) -> None:
+            own = RecordingLink()
+            s.own.opened(own)
+            s.send(1)
+            own.answer(outcome=Outcome.RETURNED)
+            s.move(50.1)
+
+            assert {"expired": 1} == dict(s.board.counters)
+            assert (1, 1, 0) == s.session.told[-1]
+
+        scene(test)
+
+    def test_bodies_survive_a_broker_and_come_back_when_nobody_listens(self) -> None:
+        """Every body is published persistent and mandatory, with the time that is left of its life."""
+
+        def test(s: Scene) -> None:
+            link = RecordingLink()
+            s.own.opened(link)
+            s.send(1)
+
+            assert (True, True) == (link.options[0]["persistent"], link.options[0]["mandatory"])
+            assert 49_000 < link.options[0]["expiration_ms"] <= 50_000
+
+        scene(test)
+
+    def test_what_is_too_old_is_not_published(self) -> None:
+        """An event whose life is over at hand-over is counted expired and goes to nobody."""
+
+        def test(s: Scene) -> None:
+            link = RecordingLink()
+            s.lanes.pop()
+            s.own.opened(link)
+            s.send(1, age_ms=60_000)
+            s.turn()
+
+            assert [] == link.published
+            assert 1 == s.board.counters["expired"]
+            assert (1, 1, 0) == s.session.told[-1]
+
+        scene(test)
+
 
 class TestLosingAConnection:
     def test_replay_begins_with_the_oldest(self) -> None:
@@ -234,6 +294,51 @@ class TestLosingAConnection:
             s.own.opened(second)
 
             assert [[1], [3], [4], [5]] == s.sequences(second)
+
+        scene(test)
+
+    def test_replay_goes_before_what_was_never_sent(self) -> None:
+        """What was in flight goes before what still waited behind it."""
+
+        def test(s: Scene) -> None:
+            s.lanes.pop()
+            first, second = RecordingLink(), RecordingLink()
+            s.own.opened(first)
+            for number in range(1, MAX_IN_FLIGHT + 3):
+                s.send(number)
+            s.own.lost()
+            s.own.opened(second)
+            second.answer()
+
+            assert [[number] for number in range(1, MAX_IN_FLIGHT + 3)] == s.sequences(second)
+
+        scene(test)
+
+    def test_a_lost_or_blocked_broker_makes_its_debts_safe(self) -> None:
+        """What a broker has not confirmed when it goes, or stops reading, waits here: safe, not settled."""
+
+        def test(s: Scene) -> None:
+            own, peer = RecordingLink(), RecordingLink()
+            s.own.opened(own)
+            s.peer.opened(peer)
+            s.send(1)
+            s.own.lost()
+            s.turn()
+
+            assert [] == s.session.told
+
+            s.peer.blocked(True)
+            s.turn()
+
+            assert [(1, 0, 0)] == s.session.told
+
+            s.send(2)
+
+            assert 1 == len(peer.published)
+
+            s.peer.blocked(False)
+
+            assert [[1], [2]] == s.sequences(peer)
 
         scene(test)
 
@@ -342,6 +447,24 @@ class TestHoldingBack:
             while link._waiting:
                 link.answer()
             assert not s.session.is_paused
+
+        scene(test)
+
+    def test_a_broker_that_goes_on_confirming_goes_on_holding(self) -> None:
+        """A slow broker that still confirms now and then keeps its senders waiting, however long it takes."""
+
+        def test(s: Scene) -> None:
+            link = RecordingLink()
+            s.own.opened(link)
+            number = 0
+            while not s.session.is_paused:
+                number += 1
+                s.send(number, size=60_000)
+            for body in range(5):
+                s.move(lane_module.PROGRESS_S - 0.4)
+                link.answer(body)
+
+            assert s.session.is_paused
 
         scene(test)
 
