@@ -1,21 +1,21 @@
 """Read and write one JSON file that many processes use.
 
-    file_access_waiting ---------------------------------------------------------------+
-    |  ENTRY / subscribe CACHE_FILE_READ, CACHE_FILE_WRITE, CACHE_FILE_DESTROY          |
-    |  CACHE_FILE_READ [everyone's, or mine] / a read is wanted; seek access            |
-    |  CACHE_FILE_WRITE [mine] / this text is to be written; seek access                |
-    |  CACHE_FILE_DESTROY [everyone's, or mine] / unsubscribe; want nothing             |
-    |  file_read, file_write [a text is to be written] -> file_write                    |
-    |  file_read, file_write [else, a read is wanted]  -> file_read                     |
-    |  +- file_accessed --------------------------------------------------------------+ |
-    |  |  EXIT / seek access, if anything is wanted                                   | |
-    |  |  file_read, file_write: later                                                | |
-    |  |  file_access_failed [busy] / want it again   -> file_access_waiting          | |
-    |  |  file_access_failed [else] / publish CACHE with the problem -> f._a._waiting | |
-    |  |   +- file_read: ENTRY / ask; read_successful / publish CACHE -> f._a._waiting| |
-    |  |   +- file_write: ENTRY / ask; write_successful -> f._a._waiting              | |
-    |  +------------------------------------------------------------------------------+ |
-    +----------------------------------------------------------------------------------+
+    file_access_waiting ----------------------------------------------------------------------+
+    |  ENTRY / subscribe CACHE_FILE_READ, CACHE_FILE_WRITE, CACHE_FILE_DESTROY                |
+    |  CACHE_FILE_READ [everyone's, or mine] / a read is wanted; seek access                  |
+    |  CACHE_FILE_WRITE [mine] / this text is to be written; seek access                      |
+    |  CACHE_FILE_DESTROY [everyone's, or mine] / unsubscribe; want nothing                   |
+    |  file_read, file_write [a text is to be written] -> file_write                          |
+    |  file_read, file_write [else, a read is wanted]  -> file_read                           |
+    |  +- file_accessed -------------------------------------------------------------------+  |
+    |  |  EXIT / seek access, if anything is wanted                                        |  |
+    |  |  file_read, file_write: later                                                     |  |
+    |  |  file_access_failed [busy] / want it again   -> file_access_waiting               |  |
+    |  |  file_access_failed [else] / publish CACHE with the problem -> f._a._waiting      |  |
+    |  |   +- file_read: ENTRY / ask; read_successful / publish CACHE -> f._a._waiting     |  |
+    |  |   +- file_write: ENTRY / ask; write_successful -> f._a._waiting                   |  |
+    |  +-----------------------------------------------------------------------------------+  |
+    +-----------------------------------------------------------------------------------------+
 
 Seeking access posts file_read or file_write: at once, or, while other processes keep
 the file busy, after a random time whose limit grows to 5 s.
@@ -90,7 +90,7 @@ class CacheFileChart(Chart):
             self.post_fifo(event)
 
     def begin_access(self) -> None:
-        """The time of waiting is over."""
+        """The event on its way has come: whatever is wanted next needs another."""
         self.cancel_event(self._retry)
         self._retry = None
 
@@ -168,7 +168,8 @@ def file_accessed(cache: CacheFileChart, e: Event) -> Status:
             cache.seek_access()
             return HANDLED
         case Private.file_read | Private.file_write:
-            return HANDLED  # what is wanted is remembered, and sought at EXIT
+            cache.begin_access()  # this was the one on its way; what is wanted is sought again at EXIT
+            return HANDLED
         case Private.file_access_failed:
             failure: FileFailure = e.payload
             cache.note_access(is_busy=failure.code == "busy")

@@ -1,20 +1,20 @@
 """Find the hosts that people listed, and never give one up.
 
-    read_and_evaluate_network_details ---------------------------------------------------+
-    |  ENTRY / subscribe; read the hosts files                                            |
-    |  CACHE [of a hosts file] / take it            -> evaluate_network, if both are known|
-    |  EVALUATE_HOSTS_FILE / take back all verdicts but proofs; read the hosts files      |
-    |  host_added, host_removed / note the edit; read the local file                      |
-    |  network_evaluated / publish CONNECTION_DISCOVERY of the newly proved, if any       |
-    |  REFACTOR_SEARCH / hand it to the scout of that address                             |
-    |  PEER_GONE / its listed hosts are not proved any more; scout them                   |
-    |  +- evaluate_network ------------------------------------------------------------+  |
-    |  |  ENTRY / follow the lists: forget who is gone, scout who has no verdict        |  |
-    |  |  AMQP_CONSUMER_CHECK [of a listed host] / note it; if it is newly proved, post |  |
-    |  |                  network_evaluated, else arm scout_again; send the next out    |  |
-    |  |  scout_again / send a scout out                                                |  |
-    |  +-------------------------------------------------------------------------------+  |
-    +------------------------------------------------------------------------------------+
+    read_and_evaluate_network_details --------------------------------------------------------+
+    |  ENTRY / subscribe; read the hosts files                                                |
+    |  CACHE [of a hosts file] / take it            -> evaluate_network, if both are known    |
+    |  EVALUATE_HOSTS_FILE / take back all verdicts but proofs; read the hosts files          |
+    |  host_added, host_removed / note the edit; read the local file                          |
+    |  network_evaluated / publish CONNECTION_DISCOVERY of the newly proved, if any           |
+    |  REFACTOR_SEARCH / hand it to the scout of that address                                 |
+    |  PEER_GONE / its listed hosts are not proved any more; scout them                       |
+    |  +- evaluate_network ----------------------------------------------------------------+  |
+    |  |  ENTRY / follow the lists: forget who is gone, scout who has no verdict           |  |
+    |  |  AMQP_CONSUMER_CHECK [of a listed host] / note it; if it is newly proved, post    |  |
+    |  |                  network_evaluated, else arm scout_again; send the next out       |  |
+    |  |  scout_again / send a scout out                                                   |  |
+    |  +-----------------------------------------------------------------------------------+  |
+    +-----------------------------------------------------------------------------------------+
 
 Two hosts files count: the operator's, which is read only, and the local one, which the
 two edits are written to. A file that is wrong leaves the last good list of it in force.
@@ -159,7 +159,6 @@ class ManNetChart(Chart):
         """Begin again with the hosts behind which nobody is any more."""
         hosts = [host for host in gone.hosts if host in self.candidates]
         for host in hosts:
-            self._failures.pop(host, None)
             self._live.pop(host, None)
             self.candidates[host] = UNSEARCHED._replace(scout=self.candidates[host].scout)
         self.seek(hosts)

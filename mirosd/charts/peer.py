@@ -1,13 +1,13 @@
 """Watch over the peers: who is alive, who is gone, what people see of it.
 
-    watching ----------------------------------------------------------------------------+
-    |  ENTRY / subscribe AMQP_CONSUMER_CHECK, CONNECTION_DISCOVERY, HOSTS_LISTED           |
-    |  AMQP_CONSUMER_CHECK / a proof: hand it to the node's life; else note the verdict    |
-    |  CONNECTION_DISCOVERY / note where the address came from                             |
-    |  HOSTS_LISTED / note which addresses have a row whatever becomes of them             |
-    |  peer_heard / hand it to the node's life, which begins if it is new                  |
-    |  peer_routed, peer_returned, peer_link_up, peer_link_down, peer_left / hand it on    |
-    +------------------------------------------------------------------------------------+
+    watching ---------------------------------------------------------------------------------+
+    |  ENTRY / subscribe AMQP_CONSUMER_CHECK, CONNECTION_DISCOVERY, HOSTS_LISTED              |
+    |  AMQP_CONSUMER_CHECK / a proof: hand it to the node's life; else note the verdict       |
+    |  CONNECTION_DISCOVERY / note where the address came from                                |
+    |  HOSTS_LISTED / note which addresses have a row whatever becomes of them                |
+    |  peer_heard / hand it to the node's life, which begins if it is new                     |
+    |  peer_routed, peer_returned, peer_link_up, peer_link_down, peer_left / hand it on       |
+    +-----------------------------------------------------------------------------------------+
 
 Each node has a life (charts/peer_life.py), a region of this chart. Addresses that no
 node has proved have none, only a row: candidate, scouting(code) or refused(code).

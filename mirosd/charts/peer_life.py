@@ -1,23 +1,26 @@
 """The life of one peer, as it is seen from here. A region of PeerChart.
 
-    known --------------------------------------------------------------------------------+
-    |  AMQP_CONSUMER_CHECK (a proof), peer_heard, peer_routed, peer_returned,              |
-    |  peer_link_up, peer_link_down, peer_left / note it -> the state that it means        |
-    |  peer_silent                                       -> the state that it means        |
-    |  +- owed: events are kept for it ------------------------------------------------+  |
-    |  |  ENTRY / arm peer_expired     EXIT / disarm peer_silent, peer_expired          |  |
-    |  |  peer_expired [a sign came since] / arm it again   [else] -> lost              |  |
-    |  |   alive · one_way_in · one_way_out · suspect · failed                          |  |
-    |  +-------------------------------------------------------------------------------+  |
-    |  +- gone: nothing is owed to it any more; ENTRY / publish PEER_GONE --------------+  |
-    |  |   left · lost                                                                  |  |
-    |  +-------------------------------------------------------------------------------+  |
-    +-------------------------------------------------------------------------------------+
+    known ------------------------------------------------------------------------------------+
+    |  every sign / note it -> the state that it means; so too in owed and in gone, where     |
+    |                          they are the source, so that they are left only to move out    |
+    |  +- owed: events are kept for it ----------------------------------------------------+  |
+    |  |  ENTRY / arm peer_expired     EXIT / disarm peer_silent, peer_expired             |  |
+    |  |  peer_silent                               -> the state that it means             |  |
+    |  |  peer_expired [a sign came since] / arm it again   [else] -> lost                 |  |
+    |  |   alive . one_way_in . one_way_out . suspect . failed                             |  |
+    |  +-----------------------------------------------------------------------------------+  |
+    |  +- gone: nothing is owed to it any more --------------------------------------------+  |
+    |  |  ENTRY / publish PEER_GONE                                                        |  |
+    |  |   left . lost                                                                     |  |
+    |  +-----------------------------------------------------------------------------------+  |
+    +-----------------------------------------------------------------------------------------+
 
 What a sign means is decided by core.peers from all that was seen, so that no order of
 signs can lead to a state that they do not add up to. `lost` is shown as failed.
 
-Takes:  the events above, handed on by PeerChart; peer_silent, peer_expired (own timers)
+Takes:  the signs: AMQP_CONSUMER_CHECK (a proof), peer_heard, peer_routed, peer_returned,
+        peer_link_up, peer_link_down, peer_left, handed on by PeerChart;
+        peer_silent, peer_expired (own timers)
 Gives:  PEER_GONE (PeerGonePayload), once each time it goes
 Always: at most two timers, and none while it is gone
 """
@@ -69,8 +72,12 @@ class PeerLife(Region):
             sources.add("alien")  # it has been heard, and nobody has looked for it
         return peer_row(self.seen, standing(self.seen, self.now_s()), sources)
 
-    def note(self, e: Event) -> bool:
-        """Remember what the event says; False if it is older than what is known."""
+    def take_sign(self, e: Event) -> Status:
+        """Note a sign, and go where it leads."""
+        return self.settle() if self._note(e) else HANDLED
+
+    def _note(self, e: Event) -> bool:
+        """Remember what a sign says; False if it is older than what is known."""
         match e.signal:
             case Public.AMQP_CONSUMER_CHECK:
                 self.seen.prove(e.payload.introduction, self.now_s())
@@ -122,22 +129,25 @@ class PeerLife(Region):
                 self._silence = self.arm(Event(signal=Private.peer_silent), at_s - now_s)
 
 
+SIGNS = frozenset(
+    {
+        Public.AMQP_CONSUMER_CHECK,
+        Private.peer_heard,
+        Private.peer_routed,
+        Private.peer_returned,
+        Private.peer_link_up,
+        Private.peer_link_down,
+        Private.peer_left,
+    }
+)
+
+
 @state
 def known(peer: PeerLife, e: Event) -> Status:
-    """The node has given at least one sign."""
+    """The node is about to give its first sign."""
     match e.signal:
-        case (
-            Public.AMQP_CONSUMER_CHECK
-            | Private.peer_heard
-            | Private.peer_routed
-            | Private.peer_returned
-            | Private.peer_link_up
-            | Private.peer_link_down
-            | Private.peer_left
-        ):
-            return peer.settle() if peer.note(e) else HANDLED
-        case Private.peer_silent:
-            return peer.settle()
+        case signal if signal in SIGNS:
+            return peer.take_sign(e)
     return peer.parent(peer.top)
 
 
@@ -151,6 +161,10 @@ def owed(peer: PeerLife, e: Event) -> Status:
         case Engine.EXIT:
             peer.disarm_all()
             return HANDLED
+        case signal if signal in SIGNS:
+            return peer.take_sign(e)
+        case Private.peer_silent:
+            return peer.settle()
         case Private.peer_expired:
             if is_owed(peer.seen, peer.now_s()):
                 peer.arm_expiry()
@@ -195,6 +209,8 @@ def gone(peer: PeerLife, e: Event) -> Status:
         case Engine.ENTRY:
             peer.publish_gone()
             return HANDLED
+        case signal if signal in SIGNS:
+            return peer.take_sign(e)
     return peer.parent(known)
 
 

@@ -1,21 +1,21 @@
 """Give every newly discovered host its producers.
 
-    producer_discovery ------------------------------------------------------------------+
-    |  ENTRY / subscribe CONNECTION_DISCOVERY, PEER_GONE                                  |
-    |  CONNECTION_DISCOVERY [with new addresses] / remember them; post ips_discovered     |
-    |  PEER_GONE / its producers go, its addresses may be discovered again                |
-    |  ips_discovered [some wait] -> refactor_producers                                   |
-    |  +- post_to_queue --------------------------------------------------------------+   |
-    |  |  CONNECTION_DISCOVERY, PEER_GONE / defer      EXIT / recall all of them        |   |
-    |  |  ips_discovered [some wait] -> refactor_producers                              |   |
-    |  |  ready -> producer_discovery                                                   |   |
-    |  |  +- refactor_producers ----------------------------------------------------+  |   |
-    |  |  |  ENTRY / make the producers; put them on the queue, wake its reader and   |  |   |
-    |  |  |          post ready; if the queue is full, arm ips_discovered             |  |   |
-    |  |  |  EXIT  / disarm it                                                        |  |   |
-    |  |  +-------------------------------------------------------------------------+  |   |
-    |  +-------------------------------------------------------------------------------+   |
-    +------------------------------------------------------------------------------------+
+    producer_discovery -----------------------------------------------------------------------+
+    |  ENTRY / subscribe CONNECTION_DISCOVERY, PEER_GONE                                      |
+    |  CONNECTION_DISCOVERY [with new addresses] / remember them; post ips_discovered         |
+    |  PEER_GONE / its producers go, its addresses may be discovered again                    |
+    |  ips_discovered [some wait] -> refactor_producers                                       |
+    |  +- post_to_queue -------------------------------------------------------------------+  |
+    |  |  CONNECTION_DISCOVERY, PEER_GONE / defer      EXIT / recall all of them           |  |
+    |  |  ips_discovered [some wait] -> refactor_producers                                 |  |
+    |  |  ready -> producer_discovery                                                      |  |
+    |  |  +- refactor_producers --------------------------------------------------------+  |  |
+    |  |  |  ENTRY / make the producers; put them on the queue, wake its reader and     |  |  |
+    |  |  |          post ready; if the queue is full, arm ips_discovered               |  |  |
+    |  |  |  EXIT  / disarm it                                                          |  |  |
+    |  |  +-----------------------------------------------------------------------------+  |  |
+    |  +-----------------------------------------------------------------------------------+  |
+    +-----------------------------------------------------------------------------------------+
 
 Takes:  CONNECTION_DISCOVERY (ConnectionDiscoveryPayload), PEER_GONE (PeerGonePayload)
 Gives:  ProducerQueue items on a queue.Queue, each followed by one call of wake()
@@ -119,12 +119,13 @@ class ProducerFactoryChart(Chart):
             self.post_fifo(Event(signal=Private.ips_discovered))
 
     def forget(self, gone: PeerGonePayload) -> None:
-        """Let the addresses be discovered again, and give no producers to what is gone already."""
+        """Have the node's producers taken back, make none that still wait, let its addresses be discovered again."""
         self.set_of_ips = {
             (host, node) for host, node in self.set_of_ips if node != gone.node and host not in gone.hosts
         }
         for host in gone.hosts:
             self.new_ips.pop(host, None)
+        self._retire(gone.node)
 
     def post_producers(self) -> None:
         """Put the producers of all new addresses on the queue, now or a little later."""

@@ -1,19 +1,19 @@
 """Prove, or fail to prove, who is behind one address. A region: its owner's thread, its owner's timers.
 
-    search ------------------------------------------------------------------------------+
-    |  INIT -> producer_thread_engaged                                                    |
-    |  REFACTOR_SEARCH [my address] / take the new keys -> search                         |
-    |  +- producer_thread_engaged -----------------------------------------------------+  |
-    |  |  ENTRY / ask a new probe to connect; arm the deadline                          |  |
-    |  |  EXIT  / disarm it; abandon the probe                                          |  |
-    |  |  consumer_test_complete [proved] -> amqp_consumer_server_found                 |  |
-    |  |  consumer_test_complete [else]   -> no_amqp_consumer_server_found              |  |
-    |  |  try_to_connect_to_consumer -> producer_post_and_wait                          |  |
-    |  |   +- producer_post_and_wait: ENTRY / ask the probe for the sealed challenge    |  |
-    |  +-------------------------------------------------------------------------------+  |
-    |  amqp_consumer_server_found, no_amqp_consumer_server_found:                         |
-    |     ENTRY / publish AMQP_CONSUMER_CHECK                                             |
-    +------------------------------------------------------------------------------------+
+    search -----------------------------------------------------------------------------------+
+    |  INIT -> producer_thread_engaged                                                        |
+    |  REFACTOR_SEARCH [my address] / take the new keys -> search                             |
+    |  +- producer_thread_engaged ---------------------------------------------------------+  |
+    |  |  ENTRY / ask a new probe to connect; arm the deadline                             |  |
+    |  |  EXIT  / disarm it; abandon the probe                                             |  |
+    |  |  consumer_test_complete [proved] -> amqp_consumer_server_found                    |  |
+    |  |  consumer_test_complete [else]   -> no_amqp_consumer_server_found                 |  |
+    |  |  try_to_connect_to_consumer -> producer_post_and_wait                             |  |
+    |  |   +- producer_post_and_wait: ENTRY / ask the probe for the sealed challenge       |  |
+    |  +-----------------------------------------------------------------------------------+  |
+    |  amqp_consumer_server_found, no_amqp_consumer_server_found:                             |
+    |     ENTRY / publish AMQP_CONSUMER_CHECK                                                 |
+    +-----------------------------------------------------------------------------------------+
 
 "Found" means proved: a daemon of this system answered a sealed challenge over the very
 connection that was opened. A broker alone proves nothing.

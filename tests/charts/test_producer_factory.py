@@ -2,7 +2,7 @@
 
 import queue
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirosd.charts.producer_factory import (
@@ -27,7 +27,10 @@ class Play:
     def __init__(self):
         self.queue = queue.Queue(maxsize=1)
         self.wakes = 0
-        self.chart = ProducerFactoryChart(self.queue, FakeProducerMaker(), self.wake, dice=lambda: 0.5)
+        self.retired = []
+        self.chart = ProducerFactoryChart(
+            self.queue, FakeProducerMaker(), self.wake, retire=self.retired.append, dice=lambda: 0.5
+        )
         self.play = threadless(self.chart)
         self.chart.start()
         self.play.drain()
@@ -83,7 +86,9 @@ def test_a_discovery_becomes_three_producers_per_host():
 
 def test_each_network_has_its_factory():
     """The seeds' three classes differ in their network only."""
-    factories = [kind(FakeProducerMaker()) for kind in (MeshProducerFactory, SnoopTraceProducerFactory, SnoopSpyProducerFactory)]
+    factories = [
+        kind(FakeProducerMaker()) for kind in (MeshProducerFactory, SnoopTraceProducerFactory, SnoopSpyProducerFactory)
+    ]
 
     assert ["MESH", "SNOOP_TRACE", "SNOOP_SPY"] == [factory.make_producer(None, "a").network for factory in factories]
 
@@ -114,7 +119,20 @@ def test_discoveries_back_to_back_lose_nothing_and_make_nothing_twice():
         play.play.elapse(1.0)
         taken += play.taken()
 
-    assert ["a", "b", "c"] == taken
+    assert (["a", "b", "c"], 1) == (taken, play.wakes)
+
+
+def test_a_quick_reader_gets_no_empty_items():
+    """Each discovery posts its own ips_discovered; those that find the work done do nothing."""
+    play = Play()
+    items = []
+    play.chart._wake = lambda: items.append(play.taken())
+    play.discover("a")
+    play.discover("b")
+    play.discover("c")
+    play.play.elapse(5.0)
+
+    assert [("a", "b", "c")] == items
 
 
 def test_a_full_queue_is_tried_again_after_a_random_time_and_then_all_deferred_come():
@@ -141,6 +159,7 @@ def test_a_reader_that_sleeps_for_an_hour_is_waited_for_with_one_timer():
     play.discover("a")
     play.play.drain()
     play.discover("b")
+    play.discover("c")
     play.play.elapse(3600.0)
     moves = len(play.play.moves)
     play.play.elapse(5.5)
@@ -148,7 +167,7 @@ def test_a_reader_that_sleeps_for_an_hour_is_waited_for_with_one_timer():
 
     assert ("a",) == play.taken()
     play.play.elapse(1.0)
-    assert ("b",) == play.taken()
+    assert ("b", "c") == play.taken()
 
 
 def test_a_peer_that_is_gone_may_be_discovered_again():
@@ -162,6 +181,22 @@ def test_a_peer_that_is_gone_may_be_discovered_again():
     play.play.drain()
 
     assert ("a",) == play.taken()
+
+
+def test_producers_are_taken_back_after_they_were_given():
+    """While the queue is full a farewell waits, so that the reader never hears of it before the producers."""
+    play = Play()
+    play.discover("a")
+    play.play.drain()
+    play.discover("b")
+    play.play.drain()
+    play.gone("b")
+    play.play.drain()
+    assert [] == play.retired
+    play.taken()
+    play.play.elapse(1.0)
+
+    assert (("b",), [node_of("b")]) == (play.taken(), play.retired)
 
 
 def test_a_peer_that_is_gone_before_its_turn_gets_no_producers():
@@ -211,6 +246,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=100)
 @given(STEPS)
 def test_any_order_gives_each_address_one_item_per_life(steps):
     """Who is known in the end has producers, and nobody has more items than lives."""

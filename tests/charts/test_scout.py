@@ -36,9 +36,7 @@ class Play:
         self.play = threadless(self.owner)
         self.play.start_at(idle)
         self.play.records.clear()
-        self.scout = RabbitConsumerScoutChart(
-            self.owner, HOST, "heya.man", "miros.mesh.exchange", prober=self.prober
-        )
+        self.scout = RabbitConsumerScoutChart(self.owner, HOST, "heya.man", "miros.mesh.exchange", prober=self.prober)
         self.scout.start()
         self.play.drain()
 
@@ -160,6 +158,17 @@ def test_refactor_search_of_another_address_is_not_for_this_scout():
     play.refactor(ip_address="192.168.1.78")
 
     assert (1, "producer_thread_engaged") == (play.prober.asked(HOST), play.scout.state.fun.__name__)
+
+
+def test_each_search_has_its_own_deadline():
+    """What was left of the first search's time does not end the second."""
+    play = Play()
+    play.play.elapse(DEADLINE_S - 1.0)
+    play.refactor()
+    play.play.elapse(DEADLINE_S - 1.0)
+    assert [] == play.checks
+    play.play.elapse(1.1)
+    assert ["archer.bob"] == [check.routing_key for check in play.checks]
 
 
 def test_answers_of_an_abandoned_search_are_ignored():

@@ -1,7 +1,7 @@
 """Hosts as people write them: one spelling each, and no credentials."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirosd.core.addresses import AddressError, HostPort, amqp_url, parse_host
@@ -57,6 +57,7 @@ def test_credentials_are_refused_and_not_repeated(text):
     assert "s3cret" not in str(refusal.value)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_a_host_or_an_address_error(text):
     """Parsing is total, and what it gives means itself."""

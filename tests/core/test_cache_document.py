@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirosd.core.addresses import AddressError
@@ -99,6 +99,7 @@ def test_what_is_written_can_be_read():
     assert text == json.dumps(json.loads(text), sort_keys=True, indent=2) + "\n"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='{}[]",:hosts10. \n\\u0\ud800', max_size=60) | st.text(max_size=60))
 def test_any_text_is_a_document_or_a_document_error(text):
     """Parsing is total."""

@@ -104,7 +104,7 @@ def test_a_restarted_daemon_has_got_nothing_yet():
 
 def test_a_proof_ends_what_went_before():
     """A node that answers a challenge has neither left nor crashed, and its old silence is over."""
-    peer = seen(heard_s=1.0, left=True, returned=True)
+    peer = seen(heard_s=1.0, left=True, returned=True, down="lost")
     peer.prove(introduction(start=2), 100.0)
 
     assert Standing("one-way(out)") == standing(peer, 100.0)
