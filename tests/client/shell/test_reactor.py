@@ -98,18 +98,18 @@ def test_a_nearer_timer_wakes_it(reactor):
 
 def test_periodic_timers_repeat_until_cancelled(reactor):
     """A periodic timer may end itself."""
-    called = []
+    called, timers = [], []
 
     def tick():
         called.append(reactor.now())
         if len(called) == 5:
-            timer.cancel()
+            timers[0].cancel()
 
-    timer = reactor.after(0.001, tick, every_s=0.001)
+    reactor.call(lambda: timers.append(reactor.after(0.001, tick, every_s=0.001)))  # there, before the first tick
     until(lambda: len(called) == 5)
     in_turn(reactor, lambda: None)
 
-    assert timer.fn is None
+    assert timers[0].fn is None
     assert len(called) == 5
 
 

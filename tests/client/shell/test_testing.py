@@ -78,17 +78,17 @@ def test_moves_are_records_without_names_and_times():
 
 def test_well_formed_charts_pass():
     """Decorated or not, charts and regions; the table of signals does not grow, the state stays."""
-    size = len(signals)
     play = threadless(Chart("c"))
     play.start_at(resting)
+    size = len(signals)
     region, temp = Region(play.chart, "r"), play.chart.temp.fun
     check_structure(play.chart, [outer, resting, working, spy_on(resting)])
     check_structure(region, [outer, resting, working])
+    assert len(signals) == size
     assert play.chart.temp.fun is temp
     play.tell("GO")
 
     assert play.state == "working"
-    assert len(signals) == size
 
 
 def nowhere(chart, e):
