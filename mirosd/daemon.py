@@ -40,9 +40,10 @@ from mirosd.localapi.desk import Desk
 from mirosd.localapi.desk import Identity as Welcome
 from mirosd.localapi.rights import Policy
 from mirosd.localapi.server import LocalServer
-from mirosd.names import SystemNames
+from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd.payloads import ProducerQueue
 from mirosd.view import View
+from mirosd_client.wire import Network
 
 log = structlog.get_logger()
 
@@ -108,7 +109,14 @@ class Daemon:
                 names,
                 own=own,
                 peer_address=lambda host: _peer_broker(peers, host, settings.peers.port),
-                mesh=_envelope(keys.mesh, settings.system, "mesh"),
+                envelopes={
+                    network: _envelope(key, settings.system, NETWORK_NAMES[network])
+                    for network, key in (
+                        (Network.MESH, keys.mesh),
+                        (Network.SNOOP_TRACE, keys.snoop_trace),
+                        (Network.SNOOP_SPY, keys.snoop_spy),
+                    )
+                },
                 control=control,
                 settings=settings.delivery,
                 producers=producers,

@@ -2,7 +2,7 @@
 
 import asyncio
 import queue
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
 from mirosd.bridge.outbound import Outbound
 from mirosd.bridge.producer_set import ProducerSet
+from mirosd.bridge.snoop import SnoopOutbound
 from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
 from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import Board, ClientSession
@@ -31,10 +32,11 @@ DRAIN_S = 2.0
 
 
 class Bridge:
-    """Carries the mesh. Implements interfaces.ClientSink for the local API. Thread: loop.
+    """Carries all three networks. Implements interfaces.ClientSink for the local API. Thread: loop.
 
     Args:
         own: the own broker, with the account that never leaves this host.
+        envelopes: of the networks whose keys this host has; the mesh is among them.
         peer_address: gives where and as whom to reach a peer's broker, from a hosts-file entry.
         producers: the queue that ProducerFactoryChart fills and wake() empties.
         on_own_state: called with None when the own broker is connected, with the error when it is not.
@@ -47,7 +49,7 @@ class Bridge:
         *,
         own: BrokerAddress,
         peer_address: Callable[[str], BrokerAddress],
-        mesh: Envelope,
+        envelopes: Mapping[Network, Envelope],
         control: Control,
         settings: DeliverySettings,
         producers: "queue.Queue[ProducerQueue]",
@@ -59,14 +61,16 @@ class Bridge:
         self.own_error: BrokerError | None = None
         self._on_own_state = on_own_state
         self._connector, self._names, self._peer_address = connector, names, peer_address
-        self._mesh, self._control, self._settings = mesh, control, settings
+        self._envelopes, self._control, self._settings = envelopes, control, settings
         self._producers, self._board, self._post_peer, self._random = producers, board, post_peer, random
         self._exchange = names.exchanges[Network.MESH]
         self._sets: list[ProducerSet] = []
         self._adopting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.outbound = Outbound(mesh, self._exchange, self._lanes, ttl_s=settings.ttl_s, board=board)
-        self.inbound = Inbound(mesh, names, control.identity.node, settings, board)
+        mesh = envelopes[Network.MESH]
+        snoop = SnoopOutbound(envelopes, names, lambda: self._sets, board)
+        self.outbound = Outbound(mesh, self._exchange, self._lanes, snoop, ttl_s=settings.ttl_s, board=board)
+        self.inbound = Inbound(envelopes, names, control.identity.node, settings, board)
         self._own = self._make_set(own, self._declare_mesh, self._open_control, self._own_state)
         self._consuming = KeptLink(
             connector,
@@ -213,7 +217,8 @@ class Bridge:
         self.outbound.relieved()
 
     async def _declare_mesh(self, link: Link) -> None:
-        self._mesh.sealer.new_session()
+        for envelope in self._envelopes.values():
+            envelope.sealer.new_session()
         for exchange in self._names.exchanges.values():
             await link.declare_exchange(exchange)
 
@@ -224,7 +229,8 @@ class Bridge:
         await self._control.opened(link)
 
     async def _listen_control(self, link: Link) -> None:
-        await link.check_exchange(self._names.control)
+        for exchange in (self._names.control, *self._names.exchanges.values()):
+            await link.check_exchange(exchange)
         await self._control.listen(link)
 
     def _own_state(self, error: BrokerError | None) -> None:

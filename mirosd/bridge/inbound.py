@@ -1,21 +1,25 @@
 """From the own broker to clients: one queue per subscription, each consumed on a channel of its own.
 
 So a slow or stopped chart delays only itself, and a restarted daemon finds its
-clients' queues where it left them. Delivery tags given to clients carry the epoch of
+clients' mesh queues where it left them; snoop queues are exclusive, unnamed, and die
+with the connection, as nobody wants old instrumentation. Delivery tags given to clients carry the epoch of
 their consumer: an acknowledgement of a channel that is gone touches nothing.
 """
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
+from mirosd.bridge.dead_letters import count_dead_letters
 from mirosd.core.broker import Consumer, Incoming, Link
 from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import Board, ClientSession
 from mirosd.core.settings import DeliverySettings
 from mirosd.errors import BrokerError, RemoteProtocolError
-from mirosd.names import SystemNames
+from mirosd.names import NETWORKS, SystemNames
 from mirosd_client.messages import Subscribe
 from mirosd_client.wire import Network
 
@@ -24,6 +28,9 @@ log = structlog.get_logger()
 LINGER_S = 2.0
 """How long a client's queues outlive its socket: enough to reconnect, too short for a crash loop to fill a broker."""
 
+SNOOP_ARGUMENTS: dict[str, Any] = {"x-max-length-bytes": 8 * 1024 * 1024, "x-overflow": "drop-head"}
+"""A viewer that falls behind by more sees the newest: some 40,000 lines."""
+
 _EPOCH_SHIFT = 40
 """AMQP counts deliveries per channel from 1; 2^40 of them outlive any channel."""
 
@@ -31,14 +38,12 @@ _EPOCH_SHIFT = 40
 class Subscription:
     """One binding of one chart: its queue, its consumer while there is one, its client while connected."""
 
-    def __init__(self, session: ClientSession, request: Subscribe, queue: str) -> None:
+    def __init__(self, session: ClientSession, request: Subscribe) -> None:
         self.session: ClientSession | None = session
-        self.number, self.binding_key, self.chart, self.queue = (
-            request.subscription,
-            request.binding_key,
-            request.chart,
-            queue,
-        )
+        self.number = request.subscription
+        self.network = NETWORKS[request.network]
+        self.binding_key, self.chart = request.binding_key, request.chart
+        self.queue = ""  # its name, once declared
         self.consumer: Consumer | None = None
         self.is_bound = False
         self.epoch = 0
@@ -50,14 +55,22 @@ class Subscription:
 
 
 class Inbound:
-    """The mesh network's way in. Thread: loop."""
+    """The way in of all three networks. Thread: loop.
+
+    Args:
+        envelopes: of the networks whose keys this host has.
+    """
 
     def __init__(
-        self, envelope: Envelope, names: SystemNames, node: str, settings: DeliverySettings, board: Board
+        self,
+        envelopes: Mapping[Network, Envelope],
+        names: SystemNames,
+        node: str,
+        settings: DeliverySettings,
+        board: Board,
     ) -> None:
-        self._envelope, self._names, self._node = envelope, names, node
+        self._envelopes, self._names, self._node = envelopes, names, node
         self._settings, self._board = settings, board
-        self._exchange = names.exchanges[Network.MESH]
         self._arguments: dict[str, Any] = {
             "x-message-ttl": int(settings.ttl_s * 1000),
             "x-max-length-bytes": settings.queue_bytes,
@@ -77,9 +90,9 @@ class Inbound:
 
     async def opened(self, link: Link) -> None:
         """The own broker is there: consume its dead letters, and bind every subscription (again)."""
-        await link.declare_exchange(self._exchange)
-        await link.declare_exchange(self._names.dead, kind="direct")
-        await self._consume_dead_letters(link)
+        for exchange in self._names.exchanges.values():
+            await link.declare_exchange(exchange)
+        await count_dead_letters(link, self._names, self._node, self._settings, self._board)
         self._link = link
         for subscription in list(self._subscriptions.values()):
             if subscription.session is not None:
@@ -97,8 +110,7 @@ class Inbound:
         key = session.client, request.subscription
         subscription = self._subscriptions.get(key)
         if subscription is None:
-            queue = self._names.mesh_queue(self._node, session.client, request.subscription, self._arguments)
-            subscription = self._subscriptions[key] = Subscription(session, request, queue)
+            subscription = self._subscriptions[key] = Subscription(session, request)
         else:
             subscription.session = session
             subscription.binding_key, subscription.chart = request.binding_key, request.chart
@@ -152,11 +164,11 @@ class Inbound:
             if session is None or link is not self._link:
                 return
             await self._release_consumer(subscription)
-            queue, wanted = subscription.queue, subscription.binding_key
-            await link.declare_queue(queue, durable=True, exclusive=False, arguments=self._arguments)
-            await link.bind_queue(queue, self._exchange, wanted)
+            queue = await self._declare(subscription, session, link)
+            exchange, wanted = self._names.exchanges[subscription.network], subscription.binding_key
+            await link.bind_queue(queue, exchange, wanted)
             for stale in subscription.bound_keys - {wanted}:
-                await link.unbind_queue(queue, self._exchange, stale)
+                await link.unbind_queue(queue, exchange, stale)
             subscription.bound_keys = {wanted}
             subscription.epoch += 1
             subscription.delivered = subscription.acknowledged = 0
@@ -173,13 +185,24 @@ class Inbound:
             else:  # its client left meanwhile
                 await self._release_consumer(subscription)
 
+    async def _declare(self, subscription: Subscription, session: ClientSession, link: Link) -> str:
+        """Give the name of the subscription's queue, which is there now."""
+        if subscription.network is Network.MESH:
+            name = self._names.mesh_queue(self._node, session.client, subscription.number, self._arguments)
+            await link.declare_queue(name, durable=True, exclusive=False, arguments=self._arguments)
+        else:
+            name = await link.declare_queue("", durable=False, exclusive=True, arguments=SNOOP_ARGUMENTS)
+            subscription.bound_keys.clear()
+        subscription.queue = name
+        return name
+
     def _deliver(self, subscription: Subscription, epoch: int, incoming: Incoming) -> None:
         session, consumer = subscription.session, subscription.consumer
         if session is None or subscription.epoch != epoch:
             return  # goes back to its queue with the channel
         subscription.delivered = incoming.tag
         try:
-            held_ms, records = self._envelope.open_records(incoming.body, incoming.routing_key)
+            held_ms, records = self._envelopes[subscription.network].open_records(incoming.body, incoming.routing_key)
         except RemoteProtocolError as error:
             self._board.count(f"unopened_{error.code}")
             log.warning("body_unopened", code=error.code, reason=str(error), subscription=subscription.chart)
@@ -219,39 +242,16 @@ class Inbound:
     async def _delete(self, subscription: Subscription) -> None:
         async with subscription.lock:
             await self._release_consumer(subscription)
-            if self._link is not None:  # else x-expires does it
+            if self._link is not None and subscription.queue:  # else x-expires, or the link's end, does it
                 await self._link.delete_queue(subscription.queue)
-
-    async def _consume_dead_letters(self, link: Link) -> None:
-        """Count what this host's queues dropped: by reason, and by the record count in the header."""
-        queue = await link.declare_queue(
-            f"{self._names.dead}.{self._node}",
-            durable=True,
-            exclusive=False,
-            arguments={"x-expires": int(self._settings.queue_expires_s * 1000)},
-        )
-        await link.bind_queue(queue, self._names.dead, self._node)
-        consumers: list[Consumer] = []
-
-        def count(incoming: Incoming) -> None:
-            headers = incoming.headers or {}
-            deaths = headers.get("x-death") or [{}]
-            reason = {"expired": "expired_in_queue", "maxlen": "overflow_in_queue"}.get(
-                str(deaths[0].get("reason")), "dead_lettered"
-            )
-            records = headers.get("records")
-            self._board.count(reason, records if isinstance(records, int) else 1)
-            if consumers:
-                consumers[0].ack(incoming.tag)
-
-        consumers.append(await link.consume(queue, count, prefetch=100))
 
     def _spawn(self, work: Any) -> None:
         async def guarded() -> None:
             try:
                 await work
-            except BrokerError as error:  # the link tells of its own loss; the next one binds again
-                log.debug("subscription_interrupted", code=error.code, detail=str(error))
+            except BrokerError as error:  # the next link binds again
+                level = logging.DEBUG if error.code == "lost" else logging.WARNING  # a loss is told by the link itself
+                log.log(level, "subscription_interrupted", code=error.code, detail=str(error))
 
         task = asyncio.get_running_loop().create_task(guarded())
         self._tasks.add(task)

@@ -8,6 +8,7 @@ open body, so that a source is never reordered.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from mirosd.bridge.account import Account
 from mirosd.bridge.body import Body, Share
@@ -21,9 +22,22 @@ from mirosd_client.wire import Events, Network
 FORGET_ACCOUNT_S = 60.0
 """How long a client that went away may come back to its account: as long as its events can be on their way."""
 
+SETTLED = Body("", "", b"", 0.0, [])
+"""Owed by nobody: where snoop records are accounted, which no broker's answer is waited for."""
+
+
+class Snoop(Protocol):
+    """Where snoop records go (snoop.SnoopOutbound)."""
+
+    def take(self, events: Events, records: int) -> None:
+        """Take a run of records."""
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+
 
 class Outbound:
-    """The mesh network's way out. Thread: loop.
+    """From clients to lanes; snoop records are handed on. Thread: loop.
 
     Args:
         lanes: gives the delivery set, the own broker's lane included.
@@ -35,12 +49,13 @@ class Outbound:
         envelope: Envelope,
         exchange: str,
         lanes: Callable[[], Iterable[Lane]],
+        snoop: Snoop,
         *,
         ttl_s: float,
         board: Board,
     ) -> None:
         self._envelope, self._exchange, self._lanes = envelope, exchange, lanes
-        self._ttl_s, self._board = ttl_s, board
+        self._snoop, self._ttl_s, self._board = snoop, ttl_s, board
         self._loop = asyncio.get_running_loop()
         self._accounts: dict[str, Account] = {}
         self._changed: set[Account] = set()
@@ -69,9 +84,6 @@ class Outbound:
 
     def events(self, session: ClientSession, events: Events, span: Span) -> None:
         """Take a run of records into the open body; flush() sends it."""
-        if events.network is not Network.MESH:
-            self._board.count("network_not_served", span.records)
-            return
         account = self._accounts[session.client]
         records, count = events.records, span.records
         if span.first_sequence <= account.highest:
@@ -79,6 +91,11 @@ class Outbound:
             if not count:
                 return
         account.highest = span.last_sequence
+        if events.network is not Network.MESH:
+            self._snoop.take(events._replace(records=records), count)
+            account.entered(span.last_sequence, SETTLED)
+            self._note_change(account)
+            return
         is_full = self._bytes + len(records) > MAX_BODY_BYTES or self._count + count > MAX_RECORDS
         if self._records and (is_full or events.routing_key != self._routing_key):
             self._close_body()
@@ -96,6 +113,7 @@ class Outbound:
         """Send what was gathered."""
         if self._records:
             self._close_body()
+        self._snoop.flush()
 
     def relieved(self) -> None:
         """A lane may no longer hold senders back: if none does, read them again."""

@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable
 from mirosd.bridge.control import Control
 from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
-from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
+from mirosd.core.broker import BrokerAddress, BrokerConnector, Link, Outcome
 from mirosd.errors import BrokerError
 from mirosd.payloads import PeerSign
 from mirosd.signals import Private
+
+MAX_SNOOP_UNCONFIRMED = 256 * 1024
+"""Bytes of instrumentation a broker may owe a confirm for: heartbeats never wait behind more than that."""
 
 
 class ProducerSet:
@@ -43,6 +46,7 @@ class ProducerSet:
         self._control, self._post_peer, self._on_state = control, post_peer, on_state
         self._prepare_mesh, self._prepare_control = prepare_mesh, prepare_control
         self._control_link: Link | None = None
+        self._snoop_unconfirmed = 0
         where = address.display
         self._mesh = KeptLink(
             connector,
@@ -90,6 +94,20 @@ class ProducerSet:
         self.nodes.discard(node)
         self._control.remove_peer(node)
 
+    def snoop(self, exchange: str, routing_key: str, body: bytes) -> bool:
+        """Publish instrumentation over the control link; False when the broker cannot take it now."""
+        link = self._control_link
+        if link is None or link.is_blocked or self._snoop_unconfirmed + len(body) > MAX_SNOOP_UNCONFIRMED:
+            return False
+
+        def answered(_outcome: Outcome) -> None:
+            if link is self._control_link:
+                self._snoop_unconfirmed -= len(body)
+
+        self._snoop_unconfirmed += len(body)
+        link.publish(exchange, routing_key, body, on_outcome=answered)
+        return True
+
     async def stop(self) -> None:
         """Close both connections; what was pending is owed no longer."""
         self._control_link = None
@@ -104,6 +122,7 @@ class ProducerSet:
     async def _control_up(self, link: Link) -> None:
         await self._prepare_control(link)
         self._control_link = link
+        self._snoop_unconfirmed = 0
         self._on_state(None)
         for node in self.nodes:
             self._control.add_peer(node, link)

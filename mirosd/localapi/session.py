@@ -14,7 +14,7 @@ from mirosd.localapi.connection import Connection
 from mirosd.localapi.desk import Desk
 from mirosd.localapi.rights import Rights
 from mirosd.localapi.verbs import Display, answer
-from mirosd.names import NETWORK_NAMES
+from mirosd.names import NETWORK_NAMES, NETWORKS
 from mirosd_client.errors import DaemonRefusedError
 from mirosd_client.limits import MAX_BODY_BYTES, MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import (
@@ -147,8 +147,6 @@ class Session(Connection):
     def _take_events(self, body: bytes) -> None:
         self._desk.policy.require(Rights.TRANSMIT, self.rights, "sending events")
         events = decode_events(body)
-        if events.network is not Network.MESH:
-            raise RemoteProtocolError(f"this daemon carries events of the {MESH} network only", code="network")
         span = scan_records(events.records, self.client_id)
         if span.records > 1 and len(events.records) > MAX_BODY_BYTES:
             raise RemoteProtocolError(
@@ -188,9 +186,11 @@ class Session(Connection):
         self._desk.sink.subscribe(self, request)
 
     def _check_subscription(self, request: Subscribe) -> None:
-        self._desk.policy.require(Rights.TRANSMIT, self.rights, "subscribing to events")
-        if request.network != MESH:
-            raise DaemonRefusedError("network", f"this daemon carries events of the {MESH} network only")
+        if request.network not in NETWORKS:
+            raise DaemonRefusedError("network", f"networks are {', '.join(NETWORKS)}")
+        # events are for programs; instrumentation shows what the programs of every host do
+        right = Rights.TRANSMIT if request.network == MESH else Rights.OPERATE
+        self._desk.policy.require(right, self.rights, f"subscribing to {request.network}")
         if len(request.binding_key.encode()) > MAX_ROUTING_KEY_BYTES:
             raise DaemonRefusedError("binding_key", f"a binding key has at most {MAX_ROUTING_KEY_BYTES} bytes")
         self._desk.census.check_queues(self)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mirosd.core.broker import BrokerAddress, Outcome
 from mirosd.core.interfaces import PeerRow
+from mirosd_client.wire import Events
 
 
 class RecordingLink:
@@ -85,3 +86,17 @@ class RecordingSession:
     def resume(self) -> None:
         """Read again."""
         self.is_paused = False
+
+
+class RecordingSnoop:
+    """outbound.Snoop: what was handed on."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Events, int]] = []
+
+    def take(self, events: Events, records: int) -> None:
+        """Keep it."""
+        self.taken.append((events, records))
+
+    def flush(self) -> None:
+        """Nothing is kept back here."""

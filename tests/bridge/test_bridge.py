@@ -17,7 +17,7 @@ from mirosd.core.control_messages import Identity, SealedChallenger
 from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.core.settings import DeliverySettings
-from mirosd.names import SystemNames
+from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd.payloads import Producer, ProducerQueue
 from mirosd.signals import Private
 from mirosd_client.messages import Subscribe
@@ -56,17 +56,17 @@ class Program:
         """Connect."""
         self.host.bridge.attached(self)
 
-    def send(self, count: int, key: str) -> None:
+    def send(self, count: int, key: str, network: Network = Network.MESH) -> None:
         """Transmit `count` events."""
         for _ in range(count):
             self.sequence += 1
             record = encode_record(Record(self.client_id, 1, self.sequence, 0, 0, "json", "S", b"", b"{}"))
-            self.host.bridge.events(self, Events(Network.MESH, key, record), scan_records(record, self.client_id))
+            self.host.bridge.events(self, Events(network, key, record), scan_records(record, self.client_id))
         self.host.bridge.flush()
 
-    async def hear(self, key: str, number: int = 1) -> None:
+    async def hear(self, key: str, number: int = 1, network: str = "mesh") -> None:
         """Subscribe and wait until bound."""
-        self.host.bridge.subscribe(self, Subscribe(number, "mesh", key))
+        self.host.bridge.subscribe(self, Subscribe(number, network, key))
         await until(lambda: number in self.bound, f"{key} bound")
 
     def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
@@ -126,7 +126,7 @@ class BridgedHost:
             names,
             own=BrokerAddress("127.0.0.1", 5672, own_vhost, USER, PASSWORD),
             peer_address=lambda host: BrokerAddress("127.0.0.1", 5672, self.vhosts[host], PEERS_USER, PEERS_PASSWORD),
-            mesh=self._envelope(KEY, "mesh"),
+            envelopes={network: self._envelope(KEY, name) for network, name in NETWORK_NAMES.items()},
             control=control,
             settings=DeliverySettings(),
             producers=self.queue,
@@ -291,5 +291,48 @@ def test_a_departed_clients_queue_goes_and_a_returned_ones_stays(broker: Broker)
         await until(lambda: len(stays.received) == 11, "the returned one still hears")
 
         assert [] == goes.received
+
+    run(broker, test)
+
+
+def test_the_three_networks_stay_apart(broker: Broker) -> None:
+    """Trace lines reach who subscribed to traces on either host, and no spy or mesh subscription; all settle."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender, near, far = Program(a, "s"), Program(a, "n"), Program(b, "f")
+        for program in (sender, near, far):
+            program.attach()
+        for program in (near, far):
+            await program.hear("#", 1, "snoop_trace")
+            await program.hear("#", 2, "snoop_spy")
+            await program.hear("#", 3, "mesh")
+        sender.send(100, "snoop.trace", Network.SNOOP_TRACE)
+        sender.send(1, "k")
+        for program in (near, far):
+            await until(lambda program=program: len(program.received) == 101, "received")  # type: ignore[misc]
+
+            assert [(1, n) for n in range(1, 101)] == [item for item in program.received if item[0] == 1]
+            assert [(3, 101)] == [item for item in program.received if item[0] != 1]
+
+        assert (101, 101, 0) == sender.numbers
+
+    run(broker, test)
+
+
+def test_snoop_sheds_what_a_broker_cannot_take(broker: Broker) -> None:
+    """A flood of instrumentation is bounded per broker: the rest is dropped and counted, events are untouched."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender, far = Program(a, "s"), Program(b, "f")
+        sender.attach()
+        far.attach()
+        await far.hear("#", 1, "mesh")
+        for _ in range(400):
+            sender.send(64, "snoop.spy", Network.SNOOP_SPY)
+        sender.send(1, "k")
+        await until(lambda: len(far.received) == 1, "the event received")
+
+        assert a.board.counters["snoop_shed"] > 0
+        assert 0 == a.board.counters["overflow"]
 
     run(broker, test)

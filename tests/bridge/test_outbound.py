@@ -11,7 +11,7 @@ from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Opener, Sealer
 from mirosd_client.record import Record, decode_records, encode_record, scan_records
 from mirosd_client.wire import Events, Network
-from tests.bridge.fakes import CountingBoard, RecordingLink, RecordingSession
+from tests.bridge.fakes import CountingBoard, RecordingLink, RecordingSession, RecordingSnoop
 
 KEY = bytes(32)
 
@@ -37,7 +37,8 @@ class Scene:
         sealer = Sealer(KEY, "default", "mesh", random=lambda n: b"s" * n, clock=lambda: 0.0)
         self.envelope = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
         self.lanes: list[Lane] = []
-        self.outbound = Outbound(self.envelope, "x", lambda: self.lanes, ttl_s=50, board=self.board)
+        self.snoop = RecordingSnoop()
+        self.outbound = Outbound(self.envelope, "x", lambda: self.lanes, self.snoop, ttl_s=50, board=self.board)
         for name in ("own", "peer"):
             self.lanes.append(Lane(name, max_bytes=max_bytes, board=self.board, on_relief=self.outbound.relieved))
         self.own, self.peer = self.lanes

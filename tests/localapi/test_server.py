@@ -97,6 +97,17 @@ def test_members_may_look_and_not_operate(open_live: Live) -> None:
 
 
 @needs_root
+def test_members_may_not_watch_what_other_hosts_do(open_live: Live) -> None:
+    """A member's subscription to instrumentation is refused with the group that may; one to events is not."""
+    traces, events = Subscribe(1, "snoop_trace", "#"), Subscribe(2, "mesh", "#")
+    said = as_stranger(open_live, encode_message(traces), encode_message(events), groups=[MEMBERS])
+
+    assert [(1, "not_permitted")] == [(m["id"], m["code"]) for m in said if m["type"] == "failed"]
+    assert "mirosd-admin" in said[1]["message"]
+    assert 1 == sum(call[0] == "subscribe" for call in open_live.sink.calls)
+
+
+@needs_root
 def test_events_without_the_right_end_the_session(open_live: Live) -> None:
     """Events have no number to answer under: who may not transmit is closed, with the cure."""
     said = as_stranger(open_live, encode_events(Network.MESH, "a", b""), groups=[])

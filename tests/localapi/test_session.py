@@ -57,7 +57,6 @@ BAD_SERVICE: dict[str, tuple[str, Callable[[Raw], bytes]]] = {
     "an empty frame of events": ("malformed", lambda _: encode_frame(FrameType.EVENTS, b"")),
     "an unknown network": ("malformed", lambda _: encode_frame(FrameType.EVENTS, b"\x09\0")),
     "a routing key that is no text": ("malformed", lambda _: encode_frame(FrameType.EVENTS, b"\1\1\xff")),
-    "a network that is not carried": ("network", lambda raw: raw.events(1, network=Network.SNOOP_TRACE)),
     "no records": ("record_count", lambda _: encode_events(Network.MESH, "a", b"")),
     "too many records": ("record_count", lambda raw: raw.events(*range(65))),
     "records larger than a body": ("too_large", large_run),
@@ -229,7 +228,6 @@ def test_what_names_no_subscription_is_ignored(live: Live) -> None:
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
-        (Subscribe(2, "snoop_trace", "#"), "network"),
         (Subscribe(2, "nonsense", "#"), "network"),
         (Subscribe(2, "mesh", "ä" * 128), "binding_key"),
     ],

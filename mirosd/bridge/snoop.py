@@ -1,0 +1,55 @@
+"""The snoop networks' way out: trace and spy lines, to every broker, as far as they can keep up.
+
+Instrumentation is worth having now or not at all: bodies are transient, nothing is
+sent again, and what a broker has not confirmed is bounded. The mesh goes before it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from mirosd.bridge.producer_set import ProducerSet
+from mirosd.core.envelope import Envelope
+from mirosd.core.interfaces import Board
+from mirosd.names import SystemNames
+from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECORDS
+from mirosd_client.wire import Events, Network
+
+
+class SnoopOutbound:
+    """Gathers snoop records, seals them once, publishes them to each broker. Thread: loop."""
+
+    def __init__(
+        self,
+        envelopes: Mapping[Network, Envelope],
+        names: SystemNames,
+        producer_sets: Callable[[], Iterable[ProducerSet]],
+        board: Board,
+    ) -> None:
+        self._envelopes, self._names = envelopes, names
+        self._producer_sets, self._board = producer_sets, board
+        self._open: dict[tuple[Network, str], list[Events]] = {}
+        self._counts: dict[tuple[Network, str], int] = {}
+
+    def take(self, events: Events, records: int) -> None:
+        """Take a run of records; flush() sends it."""
+        key = events.network, events.routing_key
+        gathered = self._open.setdefault(key, [])
+        size = sum(len(run.records) for run in gathered)
+        if gathered and (size + len(events.records) > MAX_BODY_BYTES or self._counts[key] + records > MAX_RECORDS):
+            self._publish(key)
+            gathered = self._open.setdefault(key, [])
+        gathered.append(events)
+        self._counts[key] = self._counts.get(key, 0) + records
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        for key in list(self._open):
+            self._publish(key)
+
+    def _publish(self, key: tuple[Network, str]) -> None:
+        network, routing_key = key
+        records = b"".join(run.records for run in self._open.pop(key))
+        count = self._counts.pop(key)
+        body = self._envelopes[network].seal_records(records, 0, routing_key)
+        for producer_set in self._producer_sets():
+            if not producer_set.snoop(self._names.exchanges[network], routing_key, body):
+                self._board.count("snoop_shed", count)
