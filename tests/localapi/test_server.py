@@ -100,7 +100,8 @@ def test_members_may_look_and_not_operate(open_live: Live) -> None:
 def test_members_may_not_watch_what_other_hosts_do(open_live: Live) -> None:
     """A member's subscription to instrumentation is refused with the group that may; one to events is not."""
     traces, events = Subscribe(1, "snoop_trace", "#"), Subscribe(2, "mesh", "#")
-    said = as_stranger(open_live, encode_message(traces), encode_message(events), groups=[MEMBERS])
+    granted_in_silence = encode_message(events) + encode_message(Ask(3, "status"))
+    said = as_stranger(open_live, encode_message(traces), granted_in_silence, groups=[MEMBERS])
 
     assert [(1, "not_permitted")] == [(m["id"], m["code"]) for m in said if m["type"] == "failed"]
     assert "mirosd-admin" in said[1]["message"]
