@@ -44,32 +44,32 @@ class Talker(NetworkedFactory):
         self.nest(self.outer, parent=None)
         self.nest(self.inner, parent=self.outer)
 
-    def outer_INIT(self, chart, e):
+    def outer_INIT(self, e):
         """Go in after a while; tell the others that we are out."""
         self.soon(signals.to_inner)
         self.tell_others(signals.other_to_outer)
         return return_status.HANDLED
 
-    def outer_to_inner(self, chart, e):
+    def outer_to_inner(self, e):
         """Go in."""
         return self.trans(self.inner)
 
-    def inner_ENTRY(self, chart, e):
+    def inner_ENTRY(self, e):
         """Go out after a while; tell the others that we are in."""
         self.soon(signals.to_outer)
         self.tell_others(signals.other_to_inner)
         return return_status.HANDLED
 
-    def inner_EXIT(self, chart, e):
+    def inner_EXIT(self, e):
         """Out already: forget the timer."""
         self.cancel_events(Event(signal=signals.to_outer))
         return return_status.HANDLED
 
-    def inner_to_inner(self, chart, e):
+    def inner_to_inner(self, e):
         """In already: nothing, or all charts would answer each other for ever."""
         return return_status.HANDLED
 
-    def inner_to_outer(self, chart, e):
+    def inner_to_outer(self, e):
         """Go out."""
         return self.trans(self.outer)
 

@@ -24,6 +24,8 @@ _CURES = {
     "self": "the address is this host's own; nothing to do",
     # reasons of the daemon itself
     "clock_skew": "a host's clock is more than 60 s ahead: let NTP set it (timedatectl set-ntp true)",
+    "hosts_ignored": "broker.url memory:// is for one host alone: name a RabbitMQ there, or list no hosts",
+    "memory": "broker.url memory:// is for one host alone: name a RabbitMQ there, or list no hosts",
     "hosts_file": "correct the hosts file; the last good one stays in force until then",
     "node_conflict": "two hosts share one state directory's identity: remove node.json on the copy and restart it",
 }

@@ -20,10 +20,9 @@ from mirosd_client.errors import (
     DaemonUnavailableError,
     LocalProtocolError,
     PayloadTooLarge,
-    RemoteProtocolError,
 )
 from mirosd_client.limits import MAX_PAYLOAD_BYTES, MAX_ROUTING_KEY_BYTES
-from mirosd_client.received import Received, received
+from mirosd_client.received import Received, taker
 from mirosd_client.record import Record, encode_record
 from mirosd_client.session import Session
 from mirosd_client.shell.reactor import Reactor, default_reactor
@@ -131,7 +130,6 @@ class Client:
         if len(routing_key.encode()) > MAX_ROUTING_KEY_BYTES:
             raise LocalProtocolError(f"the routing key has more than {MAX_ROUTING_KEY_BYTES} bytes")
         session = self._started()
-        window = session.window
 
         def make_record(sequence: int) -> bytes:
             hlc = session.clock.now()
@@ -139,8 +137,8 @@ class Client:
                 Record(session.client, chart_number, sequence, hlc, 0, content_type, signal, b"", data)
             )
 
-        with window.lock:
-            is_accepted = window.accept(
+        with session.window.lock:
+            is_accepted = session.window.accept(
                 network, routing_key, make_record, self._reactor.now(), on_full or self._on_full
             )
         if is_accepted:
@@ -167,21 +165,7 @@ class Client:
             chart: a name for people, in `mirosctl clients`.
         """
 
-        def take(record: Record) -> None:
-            if record.content_type != codec.CONTENT_TYPE:
-                self.count("no_deserializer")
-                return
-            try:
-                payload = codec.decode(record.payload)
-            except RemoteProtocolError:
-                self.count("undecodable")
-                return
-            try:
-                callback(received(record, payload))
-            except Exception:  # the program's own code may raise anything, and the thread serves others too
-                self.count("callback_failed")
-                log.exception("the callback for %a failed", record.signal)
-
+        take = taker(callback, self.count)
         return self.open_subscription(binding_key, take, network=network, chart=(chart, 0))
 
     def open_subscription(
@@ -208,6 +192,8 @@ class Client:
             DaemonRefusedError: it answered with an error (NotPermittedError: what would permit it).
             LocalProtocolError: asked from a callback, which runs on the thread that would hear the answer.
         """
+        if self.is_closed:
+            raise ClientClosedError("this client is closed; it asks no more")
         if self._reactor.in_thread():
             raise LocalProtocolError("a callback runs on the client's thread, which cannot wait for an answer")
         question = self._started().ask(verb, args or {})
@@ -243,22 +229,9 @@ class Client:
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
         """Accept no more events, wait until the accepted ones are safe (at most `timeout_s`), disconnect."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        _clients.discard(self)
-        if not self._is_started:
-            return
-        if self._reactor.in_thread():
-            self._session.connection.close()
-            return
-        if not self._session.wait_safe(timeout_s):
-            with self._session.window.lock:
-                log.warning("%d accepted events were not safe when the client was closed", self._session.window.unsafe)
-        is_closed = threading.Event()
-        self._reactor.call(self._session.connection.close)
-        self._reactor.call(is_closed.set)
-        is_closed.wait(HANG_UP_S)
+        if not self.is_closed:
+            self.is_closed = True
+            self._finish(timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -267,6 +240,23 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _finish(self, timeout_s: float) -> None:
+        """Wait until everything is safe, then disconnect."""
+        _clients.discard(self)
+        if not self._is_started:
+            return
+        if not self.wait_safe(timeout_s):
+            with self._session.window.lock:
+                unsafe = self._session.window.unsafe
+            log.warning("%d accepted events were not safe when the client was closed", unsafe)
+        if self._reactor.in_thread():
+            self._session.connection.close()
+            return
+        is_closed = threading.Event()
+        self._reactor.call(self._session.connection.close)
+        self._reactor.call(is_closed.set)
+        is_closed.wait(HANG_UP_S)
 
     def _started(self) -> Session:
         if not self._is_started:
@@ -281,11 +271,11 @@ class Client:
         self._is_started = False
 
 
-def close_all(timeout_s: float = CLOSE_S) -> None:
-    """Close every client of the process; `timeout_s` is for all of them together. Runs at exit."""
-    deadline_s = time.monotonic() + timeout_s
+def _finish_all() -> None:
+    """At exit: two seconds for all clients together. They still accept: charts may be running to the last."""
+    deadline_s = time.monotonic() + CLOSE_S
     for client in list(_clients):
-        client.close(max(0.0, deadline_s - time.monotonic()))
+        client._finish(max(0.0, deadline_s - time.monotonic()))
 
 
 def _after_fork_in_child() -> None:
@@ -294,5 +284,5 @@ def _after_fork_in_child() -> None:
 
 
 _clients: set[Client] = set()  # those that are not closed
-atexit.register(close_all)
+atexit.register(_finish_all)
 os.register_at_fork(after_in_child=_after_fork_in_child)  # after the reactor's, which was imported before

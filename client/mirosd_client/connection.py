@@ -135,7 +135,7 @@ class Connection:
         except MirosdError as exc:
             self._retry_later(exc)
             return
-        hello = Hello([PROTOCOL_VERSION], self._secret.hex(), program=Path(sys.argv[0]).name, pid=os.getpid())
+        hello = Hello([PROTOCOL_VERSION], self._secret.hex(), program=Path(*sys.argv[:1]).name, pid=os.getpid())
         self._reader = FrameReader()
         self._socket = connection
         self.outlet.attach(connection)

@@ -11,7 +11,6 @@ are accepted and not used.
 
 import itertools
 import logging
-import threading
 import warnings
 from collections.abc import Callable
 from types import TracebackType
@@ -58,7 +57,8 @@ class Networked:
             snoop_trace_encryption_key: accepted from older programs; the daemon has its own.
         tx_routing_key: of everything that is transmitted; default "empty".
         rx_routing_key: binding key of what is received (`*` a word, `#` any number); default tx_routing_key.
-        serializer, deserializer: replace JSON: payload to bytes, and back. A receiver needs the same pair.
+        serializer, deserializer: replace JSON: payload to bytes, and back. What is sent is marked with
+            the serializer's name; a receiver takes what is marked with the name of either of its own.
         socket: the daemon's; None searches as socket_path.py says.
         on_full: what `transmit` does when too much waits for the daemon (see Client).
         client: use this one, not the one that all charts of the process share.
@@ -106,7 +106,9 @@ class Networked:
         self._content_type = codec.CONTENT_TYPE if serializer is None else _function_name(serializer)
         self._deserializers: dict[str, Deserializer] = {codec.CONTENT_TYPE: codec.decode}
         if deserializer is not None:
-            self._deserializers |= {_function_name(deserializer): deserializer, self._content_type: deserializer}
+            self._deserializers[_function_name(deserializer)] = deserializer
+            if serializer is not None:  # who uses the same pair writes that name
+                self._deserializers[self._content_type] = deserializer
         self._number = next(_numbers)
         self._subscription: Subscription | None = None
 
@@ -243,10 +245,9 @@ def _why_refused(name: str) -> str:
         return ""
     if not is_sane(name):
         return "bad_signal_name"
-    with _new_names_lock:
-        if len(_new_names) >= MAX_NEW_NAMES:
-            return "too_many_signal_names"
-        _new_names.add(name)
+    if len(_new_names) >= MAX_NEW_NAMES:
+        return "too_many_signal_names"
+    _new_names.add(name)
     return ""
 
 
@@ -267,4 +268,3 @@ def _warn_of_unused(**given: object) -> None:
 
 _numbers = itertools.cycle(range(1, MAX_CHART_NUMBER + 1))
 _new_names: set[str] = set()
-_new_names_lock = threading.Lock()

@@ -1,8 +1,14 @@
 """An event from another chart or client, as a plain program gets it."""
 
+import logging
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from mirosd_client import codec
+from mirosd_client.errors import RemoteProtocolError
 from mirosd_client.record import Record
+
+log = logging.getLogger("mirosd_client.client")
 
 
 class Received(NamedTuple):
@@ -19,11 +25,27 @@ class Received(NamedTuple):
     age_ms: int
 
 
-def received(record: Record, payload: Any) -> Received:
-    """Give a record with its payload decoded."""
-    return Received(record.signal, payload, source_text(record), record.hlc, record.age_ms)
-
-
 def source_text(record: Record) -> str:
     """Give an event's source for people and programs: `client id:chart number`."""
     return f"{record.client.hex()}:{record.chart}"
+
+
+def taker(callback: Callable[[Received], object], count: Callable[[str], None]) -> Callable[[Record], None]:
+    """Give what decodes a record and calls back with it; what goes wrong is counted by reason, and raises nothing."""
+
+    def take(record: Record) -> None:
+        if record.content_type != codec.CONTENT_TYPE:
+            count("no_deserializer")
+            return
+        try:
+            payload = codec.decode(record.payload)
+        except RemoteProtocolError:
+            count("undecodable")
+            return
+        try:
+            callback(Received(record.signal, payload, source_text(record), record.hlc, record.age_ms))
+        except Exception:  # the program's own code may raise anything, and the thread serves others too
+            count("callback_failed")
+            log.exception("the callback for %a failed", record.signal)
+
+    return take

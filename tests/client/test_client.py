@@ -215,7 +215,7 @@ def test_a_question_ends_with_the_connection_or_its_time(daemon: FakeDaemon, cli
 
     def ask() -> None:
         try:
-            client.ask("slow", timeout_s=30)
+            client.ask("slow", timeout_s=300)
         except DaemonUnavailableError as exc:
             errors.append(exc)
 
@@ -280,6 +280,8 @@ def test_close_waits_until_everything_is_safe(daemon: FakeDaemon, client: Client
         client.transmit("LATE")
     with pytest.raises(ClientClosedError):
         client.subscribe("#", print)
+    with pytest.raises(ClientClosedError):
+        client.status()
     client.close()
 
 
@@ -293,14 +295,22 @@ def test_close_gives_up_after_its_time(client: Client, caplog: pytest.LogCapture
 
 
 def test_a_callback_may_close_its_client(daemon: FakeDaemon, client: Client) -> None:
-    """Closing on the client's own thread waits for nothing and hangs nothing."""
-    subscription = client.subscribe("#", lambda _: client.close())
+    """Closing on the client's own thread waits for nothing: what it would wait for comes on that thread."""
+    took_s: list[float] = []
+
+    def close(_: Any) -> None:
+        before_s = time.monotonic()
+        client.close(timeout_s=20)
+        took_s.append(time.monotonic() - before_s)
+
+    subscription = client.subscribe("#", close)
     subscription.wait_bound(30)
     client.transmit("PING")
 
     daemon.link.deliver(subscription.number, 1, record(1))
 
     until(lambda: daemon.link.is_ended)
+    assert until(lambda: took_s)[0] < 10
 
 
 def test_all_clients_share_one_thread(daemon: FakeDaemon, reactor: Reactor) -> None:
@@ -355,6 +365,34 @@ def test_exit_waits_two_seconds_at_most_for_all_clients(socket_file: Path) -> No
     assert before_s < float(done.stdout)
     assert 1.9 <= waited_s < 5
     assert done.stderr.count("were not safe") == 3
+
+
+RUNNING_TO_THE_LAST = """
+import threading, time
+from mirosd_client import Event, NetworkedFactory, return_status, signals
+chart = NetworkedFactory("busy")
+def again(chart, e):
+    chart.transmit(Event(signal="BUSY"))
+    time.sleep(0.001)
+    chart.post_fifo(e)
+    return return_status.HANDLED
+state = chart.create(state="busy").catch(signal=signals.AGAIN, handler=again).to_method()
+chart.nest(state, parent=None)
+chart.start_at(state)
+chart.post_fifo(Event(signal=signals.AGAIN))
+assert chart.wait_subscribed(30)
+"""
+
+
+def test_a_chart_may_run_to_the_last(daemon: FakeDaemon, socket_file: Path) -> None:
+    """A program that ends while its charts transmit ends quietly: no error in any handler."""
+    daemon.settles = True
+
+    done = run(RUNNING_TO_THE_LAST, socket_file)
+
+    assert done.returncode == 0
+    assert "Error" not in done.stderr
+    assert daemon.link.records
 
 
 FORK = """

@@ -66,6 +66,37 @@ def test_a_burst_travels_in_few_frames(socket_file: Path, reactor: Reactor) -> N
         client.close(0)
 
 
+def test_a_flood_gives_way_to_what_comes_in(socket_file: Path, reactor: Reactor) -> None:
+    """More than is written at one go arrives whole and in order."""
+    with FakeDaemon(socket_file, welcomes=False) as daemon:
+        client = Client(str(socket_file), reactor=reactor)
+        for number in range(1500):
+            client.transmit("PING", "x" * 1000 + str(number))
+        daemon.link.say(daemon.welcome(daemon.link))
+
+        until(lambda: len(daemon.link.records) == 1500)
+
+        assert sequences(daemon) == list(range(1, 1501))
+        client.close(0)
+
+
+def test_a_connection_that_breaks_while_it_is_written_to_is_replaced(
+    daemon: FakeDaemon, client: Client, reactor: Reactor
+) -> None:
+    """The event that met the broken socket arrives over the next one."""
+    assert client.wait_connected(30)
+
+    def break_and_write() -> None:
+        daemon.links[0].cut()
+        client.transmit("PING")
+        client._session.connection.flush()
+
+    reactor.call(break_and_write)
+
+    assert until(lambda: daemon.nth(2).records)[0].signal == "PING"
+    assert not daemon.links[0].records
+
+
 def test_settled_events_leave_the_window(daemon: FakeDaemon, client: Client) -> None:
     """The daemon's two numbers end the waiting and empty the window; its third is counted over connections."""
     for _ in range(3):

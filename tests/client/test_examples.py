@@ -1,11 +1,13 @@
 """The example programs, run as a user runs them, against a fake daemon."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,21 @@ ROOT = Path(__file__).parents[2]
 TRACE = re.compile(r"^ \[\+t\] \[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\] \[(\w+)\] e->(\w+)\(\) (\w+)->(\w+)$")
 
 
-def start(program: str, daemon: FakeDaemon, *options: str) -> subprocess.Popen[str]:
-    """Start an example in the fast mode."""
-    return subprocess.Popen(
+@contextlib.contextmanager
+def started(program: str, daemon: FakeDaemon, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Start an example in the fast mode; it is gone when the test is over."""
+    with subprocess.Popen(
         [sys.executable, "-W", "error", f"examples/{program}.py", "--fast", *options],
         env={**os.environ, "MIROSD_SOCKET": str(daemon.path)},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 @pytest.mark.parametrize(("program", "suffix"), [("networked_active_object", "ao"), ("networked_factory", "fo")])
@@ -36,19 +43,19 @@ def test_an_example_talks_follows_and_ends_cleanly(
     """It transmits both of its signals, follows another chart, prints its trace, and writes its figures."""
     daemon.settles = True
     figures = tmp_path / "figures.json"
-    running = start(program, daemon, "--seconds", "60", "--json", str(figures))
-    link = daemon.link
-    until(lambda: link.subscribes)
-    until(lambda: [r for r in link.records if r.signal == "other_to_inner"], "its own way in")
-    name = json.loads(link.records[0].payload)
-    for n in range(3):  # whatever its state, it is made to go in once
-        link.deliver(
-            link.subscribes[0].subscription, n + 1, record(n + 1, f"other_to_{('outer', 'inner')[n % 2]}", b'"x"')
-        )
-    until(lambda: link.acks and link.acks[-1].tag == 3)
-    until(lambda: len(link.records) >= 4)
-    running.send_signal(stop)
-    out, err = running.communicate(timeout=60)
+    with started(program, daemon, "--seconds", "60", "--json", str(figures)) as running:
+        link = daemon.link
+        until(lambda: link.subscribes)
+        until(lambda: [r for r in link.records if r.signal == "other_to_inner"], "its own way in")
+        name = json.loads(link.records[0].payload)
+        for n in range(3):  # whatever its state, it is made to go in once
+            link.deliver(
+                link.subscribes[0].subscription, n + 1, record(n + 1, f"other_to_{('outer', 'inner')[n % 2]}", b'"x"')
+            )
+        until(lambda: link.acks and link.acks[-1].tag == 3)
+        until(lambda: len(link.records) >= 4)
+        running.send_signal(stop)
+        out, err = running.communicate(timeout=60)
 
     assert (running.returncode, err) == (0, "")
     assert re.fullmatch(rf"[0-9a-f]{{5}}_{suffix}", name)
@@ -64,8 +71,8 @@ def test_an_example_talks_follows_and_ends_cleanly(
 
 def test_an_example_ends_by_itself(daemon: FakeDaemon) -> None:
     """After its seconds it is over."""
-    running = start("networked_factory", daemon, "--seconds", "0.5")
-    out, _ = running.communicate(timeout=60)
+    with started("networked_factory", daemon, "--seconds", "0.5") as running:
+        out, _ = running.communicate(timeout=60)
 
     assert running.returncode == 0
     assert "top->outer" in out

@@ -121,6 +121,8 @@ def test_after_a_reconnect_what_waits_is_passed_on_once_and_acknowledged_by_its_
     intake.detach()
     intake.deliver(delivery(1, record(1), record(2), record(3)), 0.0)
     assert intake.drain() is None
+    chart.room = 1
+    assert intake.drain() is None
     chart.room = 10
 
     assert intake.drain() == 1

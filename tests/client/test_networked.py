@@ -197,9 +197,9 @@ def test_a_slow_chart_is_never_overrun_and_loses_nothing(daemon: FakeDaemon, mak
     chart.gate.clear()
     for tag in range(30):
         link.deliver(number, tag + 1, *(record(tag * 64 + n + 1, payload=b"%d" % (tag * 64 + n)) for n in range(64)))
-    until(lambda: len(chart.queue) >= FULL_AT)
-    until(lambda: link.acks)
-    assert link.acks[-1].tag == FULL_AT // 64
+    assert chart._subscription is not None
+    intake = chart._subscription.intake
+    until(lambda: intake.is_waiting and link.acks and link.acks[-1].tag == FULL_AT // 64)
 
     chart.gate.set()
 
@@ -270,7 +270,7 @@ def test_before_the_start_there_is_no_subscription(client: Client) -> None:
 
 def test_many_charts_share_one_connection_and_one_thread(daemon: FakeDaemon, make: Make) -> None:
     """A further chart costs its own thread and nothing else."""
-    make()  # miros' own threads are there from here on
+    bound(make(), daemon)  # miros' own threads are there from here on
     before = set(threading.enumerate())
 
     charts = [make(f"chart {n}") for n in range(5)]
@@ -331,6 +331,18 @@ def test_serializers_of_ones_own(daemon: FakeDaemon, make: Make, client: Client)
     until(lambda: own.handled == [("NUMBER", 7), ("JSON", [1])])
     until(lambda: plain.handled == [("JSON", [1])])
     assert (client.counters()["no_deserializer"], client.counters()["undecodable"]) == (2, 1)
+
+
+def test_a_deserializer_alone_adds_to_json(daemon: FakeDaemon, make: Make) -> None:
+    """A chart that only reads a foreign format still writes and reads JSON."""
+    chart = make(deserializer=unpack)
+    link, number = bound(chart, daemon)
+    chart.transmit(Event(signal="NUMBER", payload=[7]))
+    assert until(lambda: link.records)[0].payload == b"[7]"
+
+    link.deliver(number, 1, record(1, payload=b"7", content_type="unpack"), record(2, payload=b"[8]"))
+
+    until(lambda: chart.handled == [("PING", 7), ("PING", [8])])
 
 
 def test_on_network_message_may_be_overridden(daemon: FakeDaemon, client: Client) -> None:
