@@ -16,12 +16,13 @@ from pathlib import Path
 
 import structlog
 
-from mirosd import __version__, logs
+from mirosd import __version__, alone, logs
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.backends.amqp_probe import AmqpProber
 from mirosd.backends.files import DiskFileStore
 from mirosd.backends.key_files import read_key_files, read_password
 from mirosd.backends.local_socket import bind, group_id, peer_credentials
+from mirosd.backends.memory import MemoryBroker, MemoryConnector
 from mirosd.backends.state_directory import StateDirectory
 from mirosd.backends.systemd import Notifier
 from mirosd.bridge.bridge import Bridge
@@ -33,7 +34,7 @@ from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.core.settings import Settings, broker_address
 from mirosd.discovery import Discovery
-from mirosd.errors import BrokerError, ConfigError, StartError
+from mirosd.errors import BrokerError, ConfigError
 from mirosd.localapi.board import Board
 from mirosd.localapi.census import Census
 from mirosd.localapi.desk import Desk
@@ -70,10 +71,11 @@ class Daemon:
             name = settings.name or socket.gethostname()
             own, peers = self._accounts()
             names = SystemNames(settings.system)
-            board = Board(loop)
+            is_alone = own is alone.OWN
+            board = alone.LoneBoard(loop) if is_alone else Board(loop)
             board.on_reasons = lambda: self._show_state(view)
             producers: queue.Queue[ProducerQueue] = queue.Queue(maxsize=1)
-            connector = AmqpConnector()
+            amqp = AmqpConnector()
             control_envelope = _envelope(keys.system or system_key(keys.mesh), settings.system, "system")
             challenger = SealedChallenger(
                 Identity(state.node, name, state.start, __version__, settings.broker.advertise),
@@ -85,7 +87,9 @@ class Daemon:
             files = DiskFileStore()
             exits.callback(files.close)
             discovery = self._discovery = Discovery(
-                prober=AmqpProber(loop, connector, lambda host, port: _at(peers, host, port), names, challenger),
+                prober=alone.LoneProber()
+                if is_alone
+                else AmqpProber(loop, amqp, lambda host, port: _at(peers, host, port), names, challenger),
                 files=files,
                 board=board,
                 names=names,
@@ -105,7 +109,7 @@ class Daemon:
                 wall_ms=self._wall_ms,
             )
             bridge = Bridge(
-                connector,
+                MemoryConnector({own.host: MemoryBroker(loop)}) if is_alone else amqp,
                 names,
                 own=own,
                 peer_address=lambda host: _peer_broker(peers, host, settings.peers.port),
@@ -181,11 +185,12 @@ class Daemon:
     def _accounts(self) -> tuple[BrokerAddress, BrokerAddress]:
         """Give the own broker, and the account towards others (its host is filled in per peer)."""
         settings = self._settings
-        own = broker_address(
-            settings.broker.url, user=settings.broker.user, password=read_password(settings.broker) or ""
+        own = (
+            broker_address(
+                settings.broker.url, user=settings.broker.user, password=read_password(settings.broker) or ""
+            )
+            or alone.OWN
         )
-        if own is None:
-            raise StartError("broker.url memory:// is not served yet; name a RabbitMQ: amqp://127.0.0.1:5672/%2F")
         peers = settings.peers
         account = BrokerAddress("", peers.port, peers.vhost, peers.user, read_password(peers) or "", tls=own.tls)
         return own, account

@@ -52,31 +52,16 @@ class Connection:
     """One link's counterpart. Thread: loop; its methods are frames of the pipe from the link.
 
     Args:
-        number: tells it apart on its broker.
-        peers: all connections of the broker by their numbers, this one too while it lasts.
-        is_alarmed: tells whether the broker takes no more bodies for now.
         up, down: the pipes from the link and to it.
+        on_gone: called when nothing comes from the link any more.
     """
 
-    def __init__(
-        self,
-        number: int,
-        near: Near,
-        vhost: Vhost,
-        peers: "dict[int, Connection]",
-        is_alarmed: Callable[[], bool],
-        *,
-        loop: asyncio.AbstractEventLoop,
-        up: Pipe,
-        down: Pipe,
-    ) -> None:
-        self._number, self._near, self._vhost, self._peers = number, near, vhost, peers
-        self._is_alarmed, self._loop, self._up, self._down = is_alarmed, loop, up, down
+    def __init__(self, near: Near, vhost: Vhost, *, up: Pipe, down: Pipe, on_gone: Callable[[], None]) -> None:
+        self._near, self._vhost, self._up, self._down, self._on_gone = near, vhost, up, down, on_gone
         self._is_blocked = False
-        self._hears_replies = False
+        self._reply_name = ""
         self._channels: dict[Channel, None] = {}
-        self._unsynced: list[tuple[int, bool]] = []
-        peers[number] = self
+        self._unsynced: list[int] = []
 
     def call(self, operation: Callable[[], Any], answer: "asyncio.Future[Any]") -> None:
         """Do something that is answered."""
@@ -88,24 +73,26 @@ class Connection:
         self._down.send(self._near.answered, answer, result)
 
     def publish(self, tag: int, message: Message, is_mandatory: bool) -> None:
-        """Route one body, and say so; a missing exchange ends the link."""
-        if self._is_alarmed():
-            self._block(tag, message, is_mandatory)
+        """Route one body, and say so. A missing exchange ends the link; in an alarm no more is read of it."""
+        if self._vhost.is_alarmed:
+            self._is_blocked = True
+            self._up.hold(self.publish, tag, message, is_mandatory)
+            self._down.send(self._near.blocked, True)
             return
         try:
-            if message.reply_to == DIRECT_REPLY:
-                message = replace(message, reply_to=self._reply_name())
-            queues = [] if self._is_reply(message) else self._vhost.route(message)
+            message = self._with_reply_name(message)
+            queues = self._vhost.route(message)
         except BrokerError as error:
             self.end(error)
             return
-        if is_mandatory and not queues:  # RabbitMQ says that of direct replies too, though it delivers them
+        self._vhost.reply(message)
+        if is_mandatory and not queues:  # RabbitMQ says so of an answer too, though it hands it over
             self._down.send(self._near.returned, tag)
-        is_taken = all([queue.put(message) for queue in queues])
-        if is_taken and message.is_persistent and any(queue.is_durable for queue in queues):
+        refusing = [queue for queue in queues if not queue.put(message)]
+        if message.is_persistent and not refusing and any(queue.is_durable for queue in queues):
             self._confirm_synced(tag)
         else:
-            self.confirm(tag, is_taken)
+            self.confirm(tag, not refusing)
 
     def confirm(self, tag: int, is_taken: bool) -> None:
         """Tell the link that one body is settled."""
@@ -133,8 +120,12 @@ class Connection:
         channel.close()
 
     def listen_for_replies(self) -> None:
-        """Hear answers from now on."""
-        self._hears_replies = True
+        """Hear answers from now on; a second time ends the link, as RabbitMQ closes the channel."""
+        if self._reply_name:
+            error = BrokerError("closed", "406 PRECONDITION_FAILED - reply consumer already set")
+            self.end(error)
+            raise error
+        self._reply_name = self._vhost.add_asker(self._pass_reply)
 
     def close(self) -> None:
         """End in an orderly way."""
@@ -147,12 +138,13 @@ class Connection:
         self._down.send(self._near.lost, error)
 
     def gone(self) -> None:
-        """Nothing comes from the link any more: consumers give back what they have, exclusive queues die. Idempotent."""
+        """Nothing comes from the link any more: consumers give back what they have, exclusive queues die."""
         self._up.cut()
-        self._peers.pop(self._number, None)
+        self._vhost.remove_asker(self._reply_name)
         for channel in list(self._channels):
             self.leave(channel)
-        self._vhost.leave(self)
+        self._vhost.delete_owned(self)
+        self._on_gone()
 
     def unblock(self) -> None:
         """The alarm is over."""
@@ -161,39 +153,25 @@ class Connection:
             self._down.send(self._near.blocked, False)
             self._up.go_on()
 
-    def _block(self, tag: int, message: Message, is_mandatory: bool) -> None:
-        self._is_blocked = True
-        self._up.hold(self.publish, tag, message, is_mandatory)
-        self._down.send(self._near.blocked, True)
-
     def _confirm_synced(self, tag: int) -> None:
-        """Confirm a turn later, when it is on the disk: bodies that need none overtake it, as they do at RabbitMQ."""
-        self._unsynced.append((tag, True))
+        """Confirm a turn later, as if it had to reach a disk: what needs none overtakes it, as at RabbitMQ."""
+        self._unsynced.append(tag)
         if len(self._unsynced) == 1:
-            self._loop.call_soon(self._synced)
+            self._vhost.loop.call_soon(self._synced)
 
     def _synced(self) -> None:
         synced, self._unsynced = self._unsynced, []
-        for tag, is_taken in synced:
-            self.confirm(tag, is_taken)
+        for tag in synced:
+            self.confirm(tag, True)
 
-    def _reply_name(self) -> str:
-        if not self._hears_replies:
+    def _with_reply_name(self, message: Message) -> Message:
+        if message.reply_to != DIRECT_REPLY:
+            return message
+        if not self._reply_name:
             raise BrokerError("closed", "406 PRECONDITION_FAILED - fast reply consumer does not exist")
-        return f"{DIRECT_REPLY}.{self._number}"
+        return replace(message, reply_to=self._reply_name)
 
-    def _is_reply(self, message: Message) -> bool:
-        """Tell whether a message is an answer to a link, and send it there if that is still connected."""
-        name, _, number = message.routing_key.rpartition(".")
-        if message.exchange or name != DIRECT_REPLY or not number.isdecimal():
-            return False
-        asker = self._peers.get(int(number))
-        if asker is not None and asker._hears_replies:
-            asker.reply(message)
-        return True
-
-    def reply(self, message: Message) -> None:
-        """Hand an answer to this link."""
+    def _pass_reply(self, message: Message) -> None:
         incoming = Incoming(
             0, message.routing_key, message.body, False, message.headers, message.reply_to, message.correlation_id
         )

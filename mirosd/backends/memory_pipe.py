@@ -15,9 +15,7 @@ class Pipe:
         on_fault: told the exception of a frame, which is the receiver's own; by default the loop's handler is.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, on_fault: Callable[[Exception], None] | None = None
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_fault: Callable[[Exception], None] | None = None) -> None:
         self._loop, self._on_fault = loop, on_fault
         self._frames: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._is_awake = False
@@ -61,7 +59,7 @@ class Pipe:
                 if self._is_held or not self._frames:
                     break
                 self.pass_on(*self._frames.popleft())
-        except Exception as exc:  # noqa: BLE001 -- the boundary: a frame calls what the link's user gave
+        except Exception as exc:  # the boundary: a frame calls what the link's user gave
             if self._on_fault is None:
                 raise
             self._on_fault(exc)

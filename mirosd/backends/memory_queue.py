@@ -21,7 +21,7 @@ ARGUMENTS = {
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",
 }
-"""All that a queue may be declared with; another would be ignored silently, which is no way to stand in for a broker."""
+"""All that a queue may be declared with; a broker's double that ignored another would mislead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +178,12 @@ class Queue:
 
     def _is_beyond(self, more: int, more_bytes: int) -> bool:
         """Tell whether so many more would be too many."""
-        return (
-            len(self._ready) + more > self.arguments.get("x-max-length", inf)
-            or self._ready_bytes + more_bytes > self.arguments.get("x-max-length-bytes", inf)
-        )
+        most, most_bytes = self.arguments.get("x-max-length", inf), self.arguments.get("x-max-length-bytes", inf)
+        return bool(len(self._ready) + more > most or self._ready_bytes + more_bytes > most_bytes)
 
     def _expires_s(self, message: Message) -> float:
-        ttl_ms = min(
-            self.arguments.get("x-message-ttl", inf),
-            inf if message.expiration_ms is None else message.expiration_ms,
-        )
-        return self._loop.time() + ttl_ms / 1000
+        own_ms: float = inf if message.expiration_ms is None else message.expiration_ms
+        return self._loop.time() + min(own_ms, float(self.arguments.get("x-message-ttl", inf))) / 1000
 
     def _watch_head(self) -> None:
         """Wake when the head expires; a timer that comes too early looks again."""

@@ -1,28 +1,34 @@
-"""What a memory broker holds: exchanges, queues, bindings, and where the dead go. All of it outlives connections.
+"""What a memory broker holds: exchanges, queues, bindings, and where the dead go. Connections come and go above it.
 
 Refusals are RabbitMQ's, as backends.amqp_errors would tell them: BrokerError `exchange` for a missing exchange (404),
 `closed` for all else (another 404, 405, 406).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from mirosd.backends.memory_exchange import KINDS, Exchange
 from mirosd.backends.memory_queue import ARGUMENTS, Message, Queue
+from mirosd.core.broker import DIRECT_REPLY
 from mirosd.errors import BrokerError
 
 
 class Vhost:
-    """Exchanges and queues, by name. Thread: loop."""
+    """Exchanges and queues, by name; and who waits for answers. Thread: loop.
+
+    Attributes:
+        is_alarmed: no more bodies are taken for now.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
+        self.is_alarmed = False
+        self._askers: dict[str, Callable[[Message], None]] = {}
         self._exchanges: dict[str, Exchange[Queue]] = {}
         self._queues: dict[str, Queue] = {}
-        self._named = 0
+        self._names_given = 0
 
     def declare_exchange(self, name: str, kind: str) -> None:
         """Have an exchange."""
@@ -42,8 +48,7 @@ class Vhost:
     ) -> str:
         """Have a queue and give its name; `owner` is who alone may use it, `asker` who asks."""
         if not name:
-            self._named += 1
-            name = f"amq.gen-{self._named}"
+            name = self._new_name("amq.gen-")
         if name in self._queues:
             queue = self.queue(name, asker)
             if (queue.is_durable, queue.owner, queue.arguments) != (is_durable, owner, arguments):
@@ -57,7 +62,7 @@ class Vhost:
             is_durable=is_durable,
             owner=owner,
             arguments=arguments,
-            loop=self._loop,
+            loop=self.loop,
             on_dead=self._bury,
             on_unused=self._delete,
         )
@@ -86,16 +91,35 @@ class Vhost:
         if name in self._queues:
             self._delete(self.queue(name, asker))
 
-    def leave(self, asker: object) -> None:
-        """The connection `asker` is gone, and its exclusive queues with it."""
-        for queue in [queue for queue in self._queues.values() if queue.owner is asker]:
+    def delete_owned(self, owner: object) -> None:
+        """Delete the exclusive queues of a connection that is gone."""
+        for queue in [queue for queue in self._queues.values() if queue.owner is owner]:
             self._delete(queue)
+
+    def add_asker(self, on_reply: Callable[[Message], None]) -> str:
+        """Give a name that answers can be published to through the default exchange."""
+        name = self._new_name(f"{DIRECT_REPLY}.")
+        self._askers[name] = on_reply
+        return name
+
+    def remove_asker(self, name: str) -> None:
+        """Nobody waits for answers under this name any more."""
+        self._askers.pop(name, None)
+
+    def reply(self, message: Message) -> None:
+        """Hand a message over if it is an answer and somebody waits for it. No queue takes part."""
+        if not message.exchange and message.routing_key in self._askers:
+            self._askers[message.routing_key](message)
 
     def route(self, message: Message) -> Sequence[Queue]:
         """Give the queues that a message goes to; BrokerError("exchange") when its exchange is missing."""
         if message.exchange:
             return self.exchange(message.exchange).route(message.routing_key)
         return [self._queues[message.routing_key]] if message.routing_key in self._queues else []
+
+    def _new_name(self, prefix: str) -> str:
+        self._names_given += 1
+        return f"{prefix}{self._names_given}"
 
     def _delete(self, queue: Queue) -> None:
         del self._queues[queue.name]
@@ -104,29 +128,36 @@ class Vhost:
         queue.delete()
 
     def _bury(self, queue: Queue, message: Message, reason: str) -> None:
-        """Publish what died in a queue to its dead letter exchange, if it has one."""
-        name = queue.arguments.get("x-dead-letter-exchange")
-        if name is None or (name and name not in self._exchanges):
+        """Send what died in a queue to its dead letter exchange, if it has one.
+
+        In a later turn, as RabbitMQ does: no queue is changed from within another's change.
+        """
+        exchange = queue.arguments.get("x-dead-letter-exchange")
+        if exchange is not None:
+            deaths = _deaths(queue, message, reason)
+            letter = replace(
+                message,
+                exchange=exchange,
+                routing_key=queue.arguments.get("x-dead-letter-routing-key", message.routing_key),
+                expiration_ms=None,  # else it would die again where it is counted
+                headers={**(message.headers or {}), "x-death": deaths},
+            )
+            self.loop.call_soon(self._put_dead, letter, deaths)
+
+    def _put_dead(self, letter: Message, deaths: list[dict[str, Any]]) -> None:
+        if letter.exchange and letter.exchange not in self._exchanges:
             return
-        deaths = (message.headers or {}).get("x-death", [])
-        letter = replace(
-            message,
-            exchange=name,
-            routing_key=queue.arguments.get("x-dead-letter-routing-key", message.routing_key),
-            expiration_ms=None,  # else it would die again where it is counted
-            headers={**(message.headers or {}), "x-death": _with_death(deaths, queue, message, reason)},
-        )
-        is_refused = any(death["reason"] == "rejected" for death in letter.headers["x-death"])  # type: ignore[index]
+        is_refused = any(death["reason"] == "rejected" for death in deaths)
         for target in self.route(letter):
-            # RabbitMQ too drops what would go round for ever, unless a consumer had a hand in it
-            if is_refused or not any(death["queue"] == target.name for death in [*deaths, {"queue": queue.name}]):
-                # later, as RabbitMQ does: a queue is never changed from within another's change
-                self._loop.call_soon(partial(target.put, letter))
+            # what would go round for ever is dropped, unless a consumer had a hand in it
+            if is_refused or all(death["queue"] != target.name for death in deaths):
+                target.put(letter)
 
 
-def _with_death(deaths: list[dict[str, Any]], queue: Queue, message: Message, reason: str) -> list[dict[str, Any]]:
+def _deaths(queue: Queue, message: Message, reason: str) -> list[dict[str, Any]]:
     """Give the x-death header with one death more, the latest first. Without RabbitMQ's `time`: no wall clock here."""
-    same = [death for death in deaths if (death["queue"], death["reason"]) == (queue.name, reason)]
+    earlier = (message.headers or {}).get("x-death", [])
+    same = [death for death in earlier if (death["queue"], death["reason"]) == (queue.name, reason)]
     latest = {
         "count": 1 + sum(death["count"] for death in same),
         "reason": reason,
@@ -134,4 +165,4 @@ def _with_death(deaths: list[dict[str, Any]], queue: Queue, message: Message, re
         "exchange": message.exchange,
         "routing-keys": [message.routing_key],
     }
-    return [latest, *(death for death in deaths if death not in same)]
+    return [latest, *(death for death in earlier if death not in same)]

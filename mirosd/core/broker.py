@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where a broker is and who we are there. The password never shows in a repr."""
+    """Where a broker is and who we are there; port 0: in this process. The password never shows in a repr."""
 
     host: str
     port: int = 5672
@@ -23,9 +23,9 @@ class BrokerAddress:
 
     @property
     def display(self) -> str:
-        """host:port, for people and logs."""
+        """host:port, for people and logs; the host alone where there is no port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return f"{host}:{self.port}" if self.port else host
 
 
 class Outcome(Enum):

@@ -1,7 +1,20 @@
-"""What the daemon relies on in a broker, for every backend that claims to be one: confirms, refusals, loss, replies.
+"""What the daemon relies on in a broker, for every backend that claims to be one: confirms, refusals, replies.
 
-A test module gives a fixture `rig` and imports the classes, here and in broker_queue_contract.py. Every test begins
-with an empty broker.
+A test module gives a fixture `rig` and imports the classes: here, in broker_queue_contract.py and in
+broker_loss_contract.py. Every test begins with an empty broker. The behaviours that design stands on, by name:
+
+    confirm of the unroutable            test_unroutable_is_confirmed
+    return before ack                    test_return_comes_before_the_ack
+    confirms out of order over queues    test_confirms_out_of_order_over_queues
+    TTL at the head                      test_ttl_acts_at_the_head
+    drop-head and dead letters           test_drop_head_to_the_dead_letters
+    redelivery in place                  test_redelivered_in_place
+    exclusive queues that die            test_exclusive_dies_with_its_link
+    x-expires                            test_expires_unused
+    blocked connections                  test_blocked
+    a connection cut at any frame        test_cut_at_any_frame
+
+That each of them is told apart is shown in test_contract_bites.py.
 """
 
 import asyncio
@@ -24,8 +37,8 @@ class TestConfirms:
             assert await published(link, b"1") == [Outcome.CONFIRMED]
             assert await published(link, b"2", mandatory=True) == [Outcome.RETURNED]
 
-    async def test_outcome_finds_its_publish(self, rig: Rig) -> None:
-        """Among routed and unroutable bodies each outcome reaches the one it belongs to, in whatever order."""
+    async def test_return_comes_before_the_ack(self, rig: Rig) -> None:
+        """An unroutable body is returned before it, or it with others, is confirmed: each outcome finds its publish."""
         async with linked(rig) as link:
             await make_queue(link)
             outcomes: dict[int, Outcome] = {}
@@ -37,7 +50,21 @@ class TestConfirms:
             await eventually(lambda: len(outcomes) == 400)
 
             assert outcomes == {n: Outcome.CONFIRMED if n % 3 else Outcome.RETURNED for n in range(400)}
-            print("confirmed out of order:", list(outcomes) != sorted(outcomes))
+
+    async def test_confirms_out_of_order_over_queues(self, rig: Rig) -> None:
+        """A body that needs no disk may be confirmed before an earlier one, in another queue, that does."""
+        async with linked(rig) as link:
+            await make_queue(link, "disk", "d")
+            await make_queue(link, "memory", "m")
+            orders: set[tuple[str, ...]] = set()
+            for _ in range(20):
+                order: list[str] = []
+                link.publish(MESH, "d", b"1", persistent=True, on_outcome=lambda _, to=order: to.append("persistent"))
+                link.publish(MESH, "m", b"2", on_outcome=lambda _, to=order: to.append("transient"))
+                await eventually(partial(_are, order, 2), "both confirms")
+                orders.add(tuple(order))
+
+            assert ("transient", "persistent") in orders
 
     async def test_refused_by_a_full_queue(self, rig: Rig) -> None:
         """A queue that refuses what does not fit makes the broker nack."""
@@ -90,90 +117,6 @@ class TestRefusals:
                     await link.check_exchange(MESH)
             await link.declare_exchange(MESH)
             await link.check_exchange(MESH)
-
-
-class TestLoss:
-    async def test_cut_in_the_middle(self, rig: Rig) -> None:
-        """A link cut while it publishes and consumes says so once; no outcome follows, and every call is harmless."""
-        lost: list[BrokerError] = []
-        outcomes: list[Outcome] = []
-        link = await rig.open(lost.append)
-        inbox = await Inbox(acks=False).on(link, await make_queue(link), prefetch=10)
-        await published(link, b"first")
-        await eventually(lambda: inbox.got)
-        await rig.cut()
-        for _ in range(500):
-            link.publish(MESH, "a", b"x" * 1000, persistent=True, on_outcome=outcomes.append)
-        await eventually(lambda: lost, "on_lost")
-        known, delivered = len(outcomes), len(inbox.got)
-        link.publish(MESH, "a", b"late", on_outcome=outcomes.append)
-        inbox.consumer.ack(inbox.got[0].tag)
-        inbox.consumer.nack(inbox.got[0].tag, requeue=True)
-        with pytest.raises(BrokerError) as refusal:
-            await link.check_exchange(MESH)
-        await inbox.consumer.cancel()
-        link.abort()
-        await link.close()
-
-        assert [error.code for error in lost] == ["lost"]
-        assert refusal.value.code == "lost"
-        assert (len(outcomes), len(inbox.got), inbox.cancelled) == (known, delivered, [])
-
-    async def test_cut_while_calling(self, rig: Rig) -> None:
-        """A call that waits for its answer when the link is cut fails; none waits for ever."""
-        lost: list[BrokerError] = []
-        link = await rig.open(lost.append)
-        await rig.cut()
-        calls = [link.declare_queue(f"q{n}", durable=True, exclusive=False, arguments={}) for n in range(5)]
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        await eventually(lambda: lost)
-
-        assert {getattr(result, "code", result) for result in results} == {"lost"}
-        assert len(lost) == 1
-
-    async def test_own_end_is_no_loss(self, rig: Rig) -> None:
-        """After close() or abort() nothing is heard of the link: no loss, no outcome."""
-        for end in ("close", "abort"):
-            heard: list[object] = []
-            link = await rig.open(heard.append)
-            await link.declare_exchange(MESH)
-            link.publish(MESH, "a", b"1", on_outcome=heard.append)
-            await link.close() if end == "close" else link.abort()
-            link.publish(MESH, "a", b"2", on_outcome=heard.append)
-            async with linked(rig) as other:  # a few turns of the loop and round trips
-                await other.check_exchange(MESH)
-
-            assert heard == []
-
-    async def test_closing_twice(self, rig: Rig) -> None:
-        """A link may be closed and aborted again, in any order."""
-        link = await rig.open(lambda _: None)
-        await link.close()
-        await link.close()
-        link.abort()
-
-    @pytest.mark.parametrize("waiting", [True, False])
-    async def test_aborted_from_a_callback(self, rig: Rig, waiting: bool) -> None:
-        """A link aborted by a delivery calls nobody any more, whether more had arrived early or just now."""
-        bodies = [b"%d" % number for number in range(50)]
-        async with linked(rig) as other:
-            queue = await make_queue(other)
-            link = await rig.open(lambda _: None)
-            got: list[Incoming] = []
-
-            def deliver(incoming: Incoming) -> None:
-                got.append(incoming)
-                link.abort()
-
-            if waiting:
-                await published(other, *bodies)
-            await link.consume(queue, deliver, prefetch=50)
-            if not waiting:
-                await published(other, *bodies)
-            await eventually(lambda: got)
-            await link.close()
-
-            assert len(got) == 1
 
 
 class TestReplies:
@@ -231,3 +174,7 @@ class TestThroughput:
 
             assert inbox.bodies == [b"%01024d" % number for number in range(count)]
             assert set(outcomes) == {Outcome.CONFIRMED}
+
+
+def _are(items: list[str], count: int) -> bool:
+    return len(items) == count

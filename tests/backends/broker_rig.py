@@ -1,9 +1,8 @@
 """What the broker contract is written with: a rig, a link that must live, an inbox, and waiting."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,18 +16,27 @@ MESH = "mirosd.t.mesh"
 class Rig(Protocol):
     """A backend with an empty broker behind it."""
 
-    async def open(self, on_lost: Callable[[BrokerError], None]) -> Link:
+    async def open(
+        self, on_lost: Callable[[BrokerError], None], on_blocked: Callable[[bool], None] | None = None
+    ) -> Link:
         """Give a new link."""
+
+    def fused(self, on_lost: Callable[[BrokerError], None], frames: int) -> AbstractAsyncContextManager[Link]:
+        """Give a new link that breaks behind so many frames more, counted both ways."""
 
     async def cut(self) -> None:
         """Break every connection of the broker, without a word."""
 
+    async def block(self, is_blocked: bool) -> None:
+        """Raise or end the broker's alarm."""
+
 
 async def eventually(condition: Callable[[], Any], what: str = "the condition") -> Any:
-    """Give the first true value of `condition`, letting the loop run; AssertionError after 30 s."""
-    started_s = time.monotonic()
+    """Give the first true value of `condition`, letting the loop run; AssertionError after 30 s of its clock."""
+    clock = asyncio.get_running_loop().time
+    started_s = clock()
     while not (value := condition()):
-        if time.monotonic() - started_s > DEADLINE_S:
+        if clock() - started_s > DEADLINE_S:
             raise AssertionError(f"{what}: not within {DEADLINE_S:g} s")
         await asyncio.sleep(0.005)
     return value
@@ -68,6 +76,10 @@ class Inbox:
     def has(self, count: int) -> bool:
         """Tell whether exactly so many came."""
         return len(self.got) == count
+
+    def has_body(self, body: bytes) -> bool:
+        """Tell whether this came."""
+        return body in self.bodies
 
     @property
     def bodies(self) -> list[bytes]:

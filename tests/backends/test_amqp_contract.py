@@ -1,7 +1,8 @@
 """The broker contract, kept by RabbitMQ through the AMQP backend."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -10,13 +11,14 @@ from mirosd.core.broker import BrokerAddress, Link
 from mirosd.errors import BrokerError
 from tests.backends.broker_contract import (  # noqa: F401 -- pytest finds the classes here
     TestConfirms,
-    TestLoss,
     TestRefusals,
     TestReplies,
     TestThroughput,
 )
+from tests.backends.broker_loss_contract import TestAlarm, TestLoss  # noqa: F401 -- the same
 from tests.backends.broker_queue_contract import TestConsumers, TestQueues  # noqa: F401 -- the same
 from tests.backends.broker_rig import MESH, Inbox, eventually, linked, make_queue, published
+from tests.backends.frame_relay import relay
 from tests.lab.broker import PASSWORD, USER, Broker
 
 pytestmark = pytest.mark.lab
@@ -29,13 +31,40 @@ class AmqpRig:
         self.broker = broker
         self.address = BrokerAddress(broker.host.address, broker.port, user=USER, password=PASSWORD)
 
-    async def open(self, on_lost: Callable[[BrokerError], None]) -> Link:
+    async def open(
+        self, on_lost: Callable[[BrokerError], None], on_blocked: Callable[[bool], None] | None = None
+    ) -> Link:
         """Give a new link."""
-        return await AmqpConnector().open(self.address, deadline_s=10.0, name="contract", on_lost=on_lost)
+        return await self._open(self.address, on_lost, on_blocked)
+
+    @asynccontextmanager
+    async def fused(self, on_lost: Callable[[BrokerError], None], frames: int) -> AsyncIterator[Link]:
+        """Give a new link, by way of a relay that breaks behind so many frames."""
+        async with relay(self.address) as (address, fuse):
+            link = await self._open(address, on_lost)
+            fuse.frames = frames
+            yield link
+            await link.close()
 
     async def cut(self) -> None:
         """Kill the broker's end of every connection."""
         await asyncio.to_thread(self.broker.call, "[exit(P, kill) || P <- rabbit_networking:local_connections()], ok.")
+
+    async def block(self, is_blocked: bool) -> None:
+        """Raise or end the memory alarm."""
+        alarm = "{resource_limit, memory, node()}"
+        act = f"set_alarm({{{alarm}, []}})" if is_blocked else f"clear_alarm({alarm})"
+        await asyncio.to_thread(self.broker.call, f"rabbit_alarm:{act}, ok.")
+
+    async def _open(
+        self,
+        address: BrokerAddress,
+        on_lost: Callable[[BrokerError], None],
+        on_blocked: Callable[[bool], None] | None = None,
+    ) -> Link:
+        return await AmqpConnector().open(
+            address, deadline_s=10.0, name="contract", on_lost=on_lost, on_blocked=on_blocked
+        )
 
 
 @pytest.fixture
