@@ -1,5 +1,6 @@
 """What people may see and change through the local API: localapi.verbs.DaemonView over the composed daemon."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -60,7 +61,7 @@ class View:
                 "detail": str(error) if error else "",
             },
             "clients": len(sessions),
-            "subscriptions": bridge.inbound.count,
+            "subscriptions": bridge.inbound.subscriptions.connected,
             "counters": dict(sorted(self._board.counters.items())),
         }
 
@@ -70,6 +71,32 @@ class View:
         return [
             _peer(row, now_s) for row in sorted(self._board.peers, key=lambda row: (row.name, row.address, row.node))
         ]
+
+    def next_change(self) -> asyncio.Event:
+        """What is set when something that is shown here changes next."""
+        return self._board.next_change()
+
+    def clients(self) -> list[dict[str, Any]]:
+        """The connected programs, with how far their events have come and what they hear."""
+        bridge = self._bridge
+        return [
+            {
+                **row,
+                **bridge.outbound.display(row["client"]),
+                "charts": bridge.inbound.subscriptions.display(row["client"]),
+            }
+            for row in self.sessions()
+        ]
+
+    async def matching(self, routing_key: str) -> dict[str, Any]:
+        """Whom a routing key reaches, by the word of each host."""
+        counts = await self._bridge.count_matches(routing_key)
+        names = {row.node: row.name for row in self._board.peers}
+        return {
+            "hosts": sum(bool(count) for count in counts.values()),
+            "queues": sum(count or 0 for count in counts.values()),
+            "unanswered": sorted(names.get(node, node) for node, count in counts.items() if count is None),
+        }
 
     def hosts(self) -> list[dict[str, Any]]:
         """The manual hosts in force, sorted."""

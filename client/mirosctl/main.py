@@ -7,8 +7,11 @@ from typing import Any
 
 import click
 
+from mirosctl.commands.clients import clients
+from mirosctl.commands.completion import completion
 from mirosctl.commands.hosts import hosts
 from mirosctl.commands.peers import peers
+from mirosctl.commands.send import send
 from mirosctl.commands.status import status
 from mirosctl.commands.wait import wait
 from mirosctl.options import common_options
@@ -37,5 +40,5 @@ def main() -> None:
     """Ask the mirosd of this host."""
 
 
-for _command in (hosts, peers, status, wait):
+for _command in (clients, completion, hosts, peers, send, status, wait):
     main.add_command(_command)

@@ -1,6 +1,6 @@
 """What every command takes: --json and --socket, before or after the command's name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -8,6 +8,9 @@ import click
 
 from mirosd_client.control import ControlConnection
 from mirosd_client.printable import printable_deep
+
+UNENDING_S = 365 * 86_400.0
+"""How long a watched daemon may have nothing to say; one that ends is noticed at once."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +33,12 @@ class Options:
         with ControlConnection(self.socket) as connection:
             rows, result = connection.ask(verb, args, timeout_s)
         return printable_deep(rows), printable_deep(result)
+
+    def watch(self, verb: str) -> Iterator[dict[str, Any]]:
+        """Give the rows of an answer that has no end, each as it comes, printable."""
+        with ControlConnection(self.socket) as connection:
+            for row in connection.stream(verb, timeout_s=UNENDING_S):
+                yield printable_deep(row)
 
 
 def common_options(command: F) -> F:

@@ -5,10 +5,14 @@ All texts that come here were made printable when they came from the daemon (opt
 
 import json
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WIDE_COLUMNS = 1000
 """A pipe has no width: nothing is cut or wrapped for whoever reads it."""
@@ -19,17 +23,37 @@ def show_json(command: str, document: dict[str, Any]) -> None:
     click.echo(json.dumps({"schema": f"mirosctl.{command}/1", **document}, indent=2, sort_keys=True))
 
 
+def show_json_line(command: str, document: dict[str, Any]) -> None:
+    """Print one object in one line, for what goes on until the caller ends it."""
+    click.echo(json.dumps({"schema": f"mirosctl.{command}/1", **document}, sort_keys=True))
+
+
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows beneath their columns' names."""
     from rich.console import Console  # noqa: PLC0415 -- 60 ms, for tables alone
+
+    is_terminal = sys.stdout.isatty()
+    console = Console(width=None if is_terminal else WIDE_COLUMNS)
+    console.print(_table(columns, rows), no_wrap=not is_terminal, crop=False)
+
+
+@contextmanager
+def live_table(columns: Sequence[str]) -> Iterator[Callable[[Sequence[Sequence[str]]], None]]:
+    """Give what draws rows in place of those that were drawn before; for a terminal."""
+    from rich.live import Live  # noqa: PLC0415
+
+    with Live(auto_refresh=False, vertical_overflow="visible") as live:
+        yield lambda rows: live.update(_table(columns, rows), refresh=True)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text, so that [brackets] of a name are not rich's markup
-    is_terminal = sys.stdout.isatty()
-    Console(width=None if is_terminal else WIDE_COLUMNS).print(table, no_wrap=not is_terminal, crop=False)
+    return table
 
 
 def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:

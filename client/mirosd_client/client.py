@@ -29,10 +29,9 @@ from mirosd_client.shell.reactor import Reactor, default_reactor
 from mirosd_client.signal_name import is_sane
 from mirosd_client.subscription import Subscription
 from mirosd_client.window import WINDOW_BYTES, OnFull
+from mirosd_client.wire import DEFAULT_ROUTING_KEY as DEFAULT_ROUTING_KEY  # noqa: PLC0414 -- for charts too
 from mirosd_client.wire import Network
 
-DEFAULT_ROUTING_KEY = "empty"
-"""The ancestor's, for charts that were given none."""
 CLOSE_S = 2.0
 """How long closing waits for accepted events to be safe."""
 HANG_UP_S = 0.5
@@ -79,6 +78,11 @@ class Client:
         self._is_started = True
         self._session.connection.start()
         _clients.add(self)
+
+    @property
+    def id(self) -> bytes:
+        """The public id of this process, which its events carry."""
+        return self._session.client
 
     def transmit(
         self,
@@ -143,7 +147,7 @@ class Client:
             )
         if is_accepted:
             session.connection.outlet.kick()
-        elif not self._said_full:
+        elif network is Network.MESH and not self._said_full:
             self._said_full = True
             log.warning("the window is full of events that no daemon has taken: transmit() refuses more (and counts)")
         return is_accepted

@@ -1,4 +1,4 @@
-"""A plain, blocking connection for tools: hello, ask, read the answer, done.
+"""A plain, blocking connection for tools: hello, ask or transmit, read the answer, done.
 
 It needs no thread and imports no miros, so that a command line is quick.
 """
@@ -9,7 +9,9 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self
 
-from mirosd_client.errors import DaemonRefusedError, DaemonUnavailableError, RemoteProtocolError
+from mirosd_client import codec
+from mirosd_client.errors import DaemonUnavailableError, RemoteProtocolError
+from mirosd_client.hlc import HybridClock
 from mirosd_client.messages import (
     Ask,
     Closing,
@@ -23,9 +25,18 @@ from mirosd_client.messages import (
     encode_message,
     refusal,
 )
-from mirosd_client.secret import draw_secret
+from mirosd_client.record import Record, encode_record
+from mirosd_client.secret import client_id, draw_secret
 from mirosd_client.socket_path import open_socket
-from mirosd_client.wire import PROTOCOL_VERSION, FrameReader, FrameType
+from mirosd_client.wire import (
+    PROTOCOL_VERSION,
+    FrameReader,
+    FrameType,
+    Network,
+    Settled,
+    decode_settled,
+    encode_events,
+)
 
 ANSWER_S = 10.0
 RECEIVE_BYTES = 64 * 1024
@@ -48,11 +59,15 @@ class ControlConnection:
     def __init__(self, socket: str | None = None, *, timeout_s: float = ANSWER_S, program: str = "mirosctl") -> None:
         self._timeout_s = timeout_s
         self._reader = FrameReader()
-        self._messages: list[DaemonMessage] = []
+        self._messages: list[DaemonMessage | Settled] = []
         self._next_id = 1
+        self._sequence = 0
+        self._clock = HybridClock(time.time)
+        secret = draw_secret()
+        self._client = client_id(secret)
         self._socket = open_socket(socket, timeout_s)
         try:
-            self._send(Hello([PROTOCOL_VERSION], draw_secret().hex(), program=program, pid=os.getpid()))
+            self._say(Hello([PROTOCOL_VERSION], secret.hex(), program=program, pid=os.getpid()))
             self.welcome = self._receive_welcome()
         except BaseException:
             self.close()
@@ -79,7 +94,7 @@ class ControlConnection:
             timeout_s: the longest silence of the daemon before DaemonUnavailableError.
         """
         number, self._next_id = self._next_id, self._next_id + 1
-        self._send(Ask(number, verb, args or {}))
+        self._say(Ask(number, verb, args or {}))
         while True:
             message = self._receive(self._timeout_s if timeout_s is None else timeout_s)
             match message:
@@ -89,6 +104,24 @@ class ControlConnection:
                     return result
                 case Failed(id=id_, code=code, message=text) if id_ == number:
                     raise refusal(code, text)
+
+    def transmit(self, signal: str, payload: Any, routing_key: str) -> Settled:
+        """Send one event, wait until it is safe, and give how far it has come.
+
+        With `settled` behind `safe`, a broker that is away still has to get it.
+
+        Raises:
+            UnregisteredTypeError, PayloadTooLarge: the payload cannot cross.
+            NotPermittedError: the daemon takes no events from this caller.
+        """
+        sequence = self._sequence = self._sequence + 1
+        data = codec.encode(payload)
+        event = Record(self._client, 0, sequence, self._clock.now(), 0, codec.CONTENT_TYPE, signal, b"", data)
+        self._send(encode_events(Network.MESH, routing_key, encode_record(event)))
+        while True:
+            message = self._receive(self._timeout_s)
+            if isinstance(message, Settled) and message.safe >= sequence:
+                return message
 
     def close(self) -> None:
         """End the connection."""
@@ -108,13 +141,16 @@ class ControlConnection:
             raise RemoteProtocolError("what answers at this socket does not speak this program's protocol")
         return welcome
 
-    def _send(self, message: Hello | Ask) -> None:
+    def _say(self, message: Hello | Ask) -> None:
+        self._send(encode_message(message))
+
+    def _send(self, frame: bytes) -> None:
         try:
-            self._socket.sendall(encode_message(message))
+            self._socket.sendall(frame)
         except OSError as exc:
             raise DaemonUnavailableError(f"the connection to mirosd broke: {exc}") from exc
 
-    def _receive(self, timeout_s: float) -> DaemonMessage:
+    def _receive(self, timeout_s: float) -> DaemonMessage | Settled:
         deadline_s = time.monotonic() + timeout_s
         while not self._messages:
             try:
@@ -129,7 +165,11 @@ class ControlConnection:
             for frame in self._reader.feed(data):
                 if frame.type is FrameType.MESSAGE:
                     self._messages.append(decode_daemon_message(frame.body))
+                elif frame.type is FrameType.SETTLED:
+                    self._messages.append(decode_settled(frame.body))
         message = self._messages.pop(0)
         if isinstance(message, Closing):
-            raise DaemonRefusedError(message.code, message.message)
+            if message.code == "stopping":
+                raise DaemonUnavailableError(message.message)
+            raise refusal(message.code, message.message)
         return message

@@ -65,6 +65,15 @@ class Subscribed(msgspec.Struct, tag="subscribed", tag_field="type", frozen=True
     subscription: int
 
 
+class Unroutable(msgspec.Struct, tag="unroutable", tag_field="type", frozen=True):
+    """Daemon -> client: events with this routing key were settled, and no queue on any host matched it.
+
+    Said once per key, and again only after it was heard meanwhile; SETTLED counts each event.
+    """
+
+    routing_key: str
+
+
 class Row(msgspec.Struct, tag="row", tag_field="type", frozen=True):
     """Daemon -> client: one element of the answer to ask `id`."""
 
@@ -95,7 +104,7 @@ class Closing(msgspec.Struct, tag="closing", tag_field="type", frozen=True):
 
 
 ClientMessage = Hello | Subscribe | Unsubscribe | Ask
-DaemonMessage = Welcome | Subscribed | Row | Done | Failed | Closing
+DaemonMessage = Welcome | Subscribed | Unroutable | Row | Done | Failed | Closing
 
 _encoder = msgspec.json.Encoder()
 _client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)

@@ -6,6 +6,7 @@ reactor's thread; the others may be called by any thread.
 """
 
 import itertools
+import logging
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from mirosd_client.messages import (
     Row,
     Subscribe,
     Subscribed,
+    Unroutable,
     Unsubscribe,
     Welcome,
     refusal,
@@ -38,6 +40,8 @@ from mirosd_client.wire import Delivery, Settled
 
 MAX_SUBSCRIPTION = 65535
 """Subscriptions are numbered in 16 bits; asks are numbered above them, as a Failed may answer either."""
+
+log = logging.getLogger("mirosd_client.session")
 
 
 class Question:
@@ -64,7 +68,7 @@ class Session:
         self.client = client_id(secret)
         self.clock = HybridClock(time.time)
         self.window = Window(window_bytes)
-        self.counts: Counter[str] = Counter(duplicates=0, unroutable=0)
+        self.counts: Counter[str] = Counter(duplicates=0, undecodable=0, unroutable=0)
         self.is_open = threading.Event()
         self.connection = Connection(reactor, self.window, self, secret, path)
         self._reactor = reactor
@@ -138,6 +142,8 @@ class Session:
             if question := self._questions.pop(message.id, None):
                 question.result = message.result
                 question.answered.set()
+        elif isinstance(message, Unroutable):
+            log.warning("nobody is bound to %a on any host", message.routing_key)
         elif isinstance(message, Failed):
             error = refusal(message.code, message.message)
             if question := self._questions.pop(message.id, None):
@@ -190,6 +196,7 @@ class Session:
         def unsubscribe() -> None:
             if self._subscriptions.pop(subscription.number, None) is not None:
                 self.counts["duplicates"] += subscription.intake.duplicates
+                self.counts["undecodable"] += subscription.intake.undecodable
                 subscription.intake.close()
                 self.connection.send(Unsubscribe(subscription.number))
 
@@ -205,8 +212,11 @@ class Session:
                 "evicted": self.window.evicted,
                 "uninsured": self.window.uninsured,
                 "expired": self.window.expired,
+                "snoop_dropped": self.window.snoop_dropped,
                 "waiting": len(self.window),
             }
         counters |= self.counts
-        counters["duplicates"] += sum(s.intake.duplicates for s in list(self._subscriptions.values()))
+        intakes = [subscription.intake for subscription in list(self._subscriptions.values())]
+        counters["duplicates"] += sum(intake.duplicates for intake in intakes)
+        counters["undecodable"] += sum(intake.undecodable for intake in intakes)
         return counters

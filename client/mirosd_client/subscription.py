@@ -1,10 +1,13 @@
 """A subscription as its owner holds it: whether it is bound, and how to end it."""
 
+import logging
 import threading
 from collections.abc import Callable
 
 from mirosd_client.errors import DaemonRefusedError
 from mirosd_client.intake import Intake
+
+log = logging.getLogger("mirosd_client.subscription")
 
 
 class Subscription:
@@ -63,6 +66,9 @@ class Subscription:
             self._bound.clear()
 
     def refused(self, error: DaemonRefusedError) -> None:
-        """The daemon will not have it."""
+        """The daemon will not have it: said once, however often it is asked for again."""
+        if str(error) != str(self._refusal):
+            request = self.intake.request
+            log.warning("%s gets nothing from %s: %s", request.chart or "a subscription", request.network, error)
         self._refusal = error
         self._bound.set()

@@ -22,6 +22,9 @@ from mirosd_client.limits import MAX_FRAME_BYTES, MAX_ROUTING_KEY_BYTES
 
 PROTOCOL_VERSION = 1
 
+DEFAULT_ROUTING_KEY = "empty"
+"""The ancestor's, for charts that were given none."""
+
 _FRAME = struct.Struct(">IB")
 _EVENTS = struct.Struct(">BB")
 _DELIVERY = struct.Struct(">HQIB")

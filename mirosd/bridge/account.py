@@ -3,8 +3,13 @@
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
 from mirosd.bridge.body import Body
+from mirosd.bridge.unheard import Unheard
 from mirosd.core.interfaces import ClientSession
+
+log = structlog.get_logger()
 
 
 class Account:
@@ -13,9 +18,18 @@ class Account:
     Args:
         on_change: called (with this account) when the numbers may have risen; the
             owner tells the client once per turn of the loop, however often that was.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, on_change: Callable[["Account"], None], on_unroutable: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        client: str,
+        on_change: Callable[["Account"], None],
+        on_unroutable: Callable[[int], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._unheard = Unheard(clock)
         self.session: ClientSession | None = None
         self.highest = 0  # last sequence number accepted
         self.safe = 0
@@ -30,6 +44,15 @@ class Account:
         """True when nothing is on its way."""
         return not self._unsettled
 
+    def display(self) -> dict[str, int]:
+        """Give what people may see: sequence numbers, and how many events nobody had a queue for."""
+        return {
+            "last_taken": self.highest,
+            "last_safe": self.safe,
+            "last_settled": self.settled,
+            "unroutable": self._unroutable,
+        }
+
     def entered(self, sequence: int, body: Body) -> None:
         """Records up to `sequence` went into `body`."""
         self._unsafe.append((sequence, body))
@@ -39,10 +62,18 @@ class Account:
         """One of the bodies became safe or settled."""
         self._on_change(self)
 
-    def unroutable(self, count: int) -> None:
+    def routed(self, routing_key: str) -> None:
+        """Somebody had a queue for some of the records."""
+        self._unheard.heard(routing_key)
+
+    def unroutable(self, routing_key: str, count: int) -> None:
         """Nobody had a queue for `count` of the records."""
         self._unroutable += count
         self._on_unroutable(count)
+        if self._unheard.is_news(routing_key):
+            log.warning("nobody_is_bound", routing_key=routing_key, client=self._client)
+            if self.session is not None:
+                self.session.unroutable(routing_key)
 
     def report(self) -> None:
         """Tell the client how far its events have come, if that has changed."""

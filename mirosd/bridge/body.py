@@ -9,7 +9,10 @@ class Waiting(Protocol):
     def moved(self) -> None:
         """A body became safe or settled."""
 
-    def unroutable(self, count: int) -> None:
+    def routed(self, routing_key: str) -> None:
+        """Records were settled, and some broker had a queue for them."""
+
+    def unroutable(self, routing_key: str, count: int) -> None:
         """`count` records were settled without any broker having a queue for them."""
 
 
@@ -76,10 +79,21 @@ class Body:
         self._unsafe -= was_unsafe
         self.is_routed |= is_routed
         self.is_lost |= is_lost
-        if self.is_settled and not self.is_routed and not self.is_lost:
-            for share in self.shares:
-                share.account.unroutable(share.records)
+        if self.is_settled:
+            self._judge()
         self._tell()
+
+    def owed_to_nobody(self) -> None:
+        """No broker can have a queue for it."""
+        self._judge()
+        self._tell()
+
+    def _judge(self) -> None:
+        for share in self.shares:
+            if self.is_routed:
+                share.account.routed(self.routing_key)
+            elif not self.is_lost:
+                share.account.unroutable(self.routing_key, share.records)
 
     def _tell(self) -> None:
         if self._unsafe == 0:

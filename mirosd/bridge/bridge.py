@@ -69,8 +69,11 @@ class Bridge:
         self._tasks: set[asyncio.Task[None]] = set()
         mesh = envelopes[Network.MESH]
         snoop = SnoopOutbound(envelopes, names, lambda: self._sets, board)
-        self.outbound = Outbound(mesh, self._exchange, self._lanes, snoop, ttl_s=settings.ttl_s, board=board)
-        self.inbound = Inbound(envelopes, names, control.identity.node, settings, board)
+        self.outbound = Outbound(
+            mesh, self._exchange, self._lanes, self._lanes_for, snoop, ttl_s=settings.ttl_s, board=board
+        )
+        self.inbound = Inbound(envelopes, names, control.identity, settings, board)
+        control.count_here = self.inbound.subscriptions.count_matches
         self._own = self._make_set(own, self._declare_mesh, self._open_control, self._own_state)
         self._consuming = KeptLink(
             connector,
@@ -97,6 +100,11 @@ class Bridge:
     def own_broker(self) -> BrokerAddress:
         """The own broker's address."""
         return self._own.address
+
+    async def count_matches(self, routing_key: str) -> dict[str, int | None]:
+        """Give by node how many mesh queues a routing key matches there, this host included; None: it did not say."""
+        here = self._control.identity.node, self.inbound.subscriptions.count_matches(routing_key)
+        return dict([here]) | await self._control.count_matches(routing_key)
 
     async def stop(self) -> None:
         """Wait a little for what is on its way, say goodbye, and close every connection."""
@@ -209,6 +217,11 @@ class Bridge:
             random=self._random,
             on_state=on_state,
         )
+
+    def _lanes_for(self, routing_key: str) -> list[Lane]:
+        """Give the lanes that a body is owed to: all, but the own broker's when nobody there can have a queue."""
+        is_heard_here = bool(self._own.nodes) or self.inbound.subscriptions.may_hear(routing_key)
+        return [each.lane for each in self._sets if is_heard_here or each is not self._own]
 
     def _lanes(self) -> Iterable[Lane]:
         return [producer_set.lane for producer_set in self._sets]

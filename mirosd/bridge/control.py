@@ -1,4 +1,4 @@
-"""The control exchange: challenges answered, heartbeats sent and heard, `left` said.
+"""The control exchange: questions asked and answered, heartbeats sent and heard, `left` said.
 
 Every daemon has one exclusive control queue on its own broker, bound to its node id
 and to "any". Exclusive: it dies with the daemon's connection, so that a mandatory
@@ -11,13 +11,17 @@ from typing import Any
 
 import structlog
 
+from mirosd.bridge.questions import Questions
 from mirosd.core.broker import DIRECT_REPLY, Incoming, Link, Outcome
 from mirosd.core.control_messages import (
+    ANSWER_KEY,
     Answer,
     Challenge,
     Heartbeat,
     Identity,
     Left,
+    Matched,
+    Matching,
     SealedChallenger,
     decode_control,
     encode_control,
@@ -37,9 +41,6 @@ HEARTBEAT_S = 1.0
 CONTROL_TTL_MS = 3000
 """Older heartbeats say nothing any more: after an alarm or a restart nobody reads a backlog of them."""
 
-LOCATE_S = 1.0
-"""How long a challenge through an existing connection may take until its broker counts as another one."""
-
 
 class Control:
     """Speaks for this daemon on the control exchange. Thread: loop.
@@ -48,6 +49,9 @@ class Control:
         post_peer: gives (signal, payload) to the peer chart; any thread may call it.
         clock: monotonic seconds.
         wall_ms: the wall clock, for noticing clocks that differ.
+
+    Attributes:
+        count_here: gives how many mesh queues of this host's programs a routing key matches.
     """
 
     def __init__(
@@ -64,10 +68,11 @@ class Control:
         self._names, self._envelope, self._challenger = names, envelope, challenger
         self._post_peer, self._board = post_peer, board
         self._clock, self._wall_ms = clock, wall_ms
+        self.count_here: Callable[[str], int] = lambda _routing_key: 0
         self._own: Link | None = None
         self._peers: dict[str, Link | None] = {}
         self._echoes: dict[str, tuple[int, float]] = {}
-        self._answers: dict[str, asyncio.Future[Introduction | None]] = {}
+        self._questions = Questions(names.control, CONTROL_TTL_MS)
         self._sequence = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -88,7 +93,7 @@ class Control:
             "", durable=False, exclusive=True, arguments={"x-message-ttl": CONTROL_TTL_MS}
         )
         await link.bind_queue(directory, DIRECTORY_EXCHANGE, ANY_NODE)
-        await link.listen_for_replies(self._replied)
+        await self.listen(link)
         consumer = await link.consume(
             queue, lambda incoming: self._received(link, incoming, lambda: consumer.ack(incoming.tag)), prefetch=100
         )
@@ -119,30 +124,28 @@ class Control:
     async def locate(self, node: str, link: Link) -> Introduction | None:
         """Ask through `link` for `node`: who answered, or None when it is not behind that broker."""
         body, nonce = self._challenger.challenge(node)
-        answer: asyncio.Future[Introduction | None] = asyncio.get_running_loop().create_future()
-        self._answers[nonce] = answer
+        return await self._questions.put(node, link, body, nonce, lambda answer: self._challenger.judge(answer, nonce))
 
-        def judged(outcome: Outcome) -> None:
-            if outcome is Outcome.RETURNED and not answer.done():
-                answer.set_result(None)
+    async def count_matches(self, routing_key: str) -> dict[str, int | None]:
+        """Ask each peer how many mesh queues of its programs a routing key matches; None: it did not say."""
+        peers = dict(self._peers)
+        counts = await asyncio.gather(*(self._count_at(node, link, routing_key) for node, link in peers.items()))
+        return dict(zip(peers, counts, strict=True))
 
-        link.publish(
-            self._names.control,
-            node_routing_key(node),
-            body,
-            mandatory=True,
-            expiration_ms=CONTROL_TTL_MS,
-            reply_to=DIRECT_REPLY,
-            correlation_id=nonce,
-            on_outcome=judged,
-        )
-        try:
-            async with asyncio.timeout(LOCATE_S):
-                return await answer
-        except TimeoutError:
+    async def _count_at(self, node: str, link: Link | None, routing_key: str) -> int | None:
+        if link is None or link.is_blocked:
             return None
-        finally:
-            del self._answers[nonce]
+        nonce = self._challenger.nonce()
+        question = Matching(node=self.identity.node, nonce=nonce, routing_key=routing_key)
+
+        def judge(answer: bytes) -> int:
+            matched = decode_control(self._envelope.open(answer, ANSWER_KEY))
+            if not isinstance(matched, Matched) or (matched.node, matched.nonce) != (node, nonce):
+                raise RemoteProtocolError("an answer to another question", code="stale")
+            return matched.queues
+
+        body = self._envelope.seal(encode_control(question), node_routing_key(node))
+        return await self._questions.put(node, link, body, nonce, judge)
 
     async def say_left(self) -> None:
         """Tell every peer that this daemon stops; waits at most half a second for their brokers."""
@@ -223,7 +226,12 @@ class Control:
             case Left():
                 sign = PeerSign(message.node, message.start, message.sequence)
                 self._post_peer(Private.peer_left, sign)
-            case Answer():
+            case Matching():
+                matched = Matched(
+                    node=self.identity.node, nonce=message.nonce, queues=self.count_here(message.routing_key)
+                )
+                self._reply(link, incoming, self._envelope.seal(encode_control(matched), ANSWER_KEY))
+            case Answer() | Matched():
                 self._board.count("control_unexpected")
 
     def _heard(self, beat: Heartbeat) -> None:
@@ -251,18 +259,9 @@ class Control:
         if incoming.reply_to and incoming.reply_to.startswith(DIRECT_REPLY):
             link.publish("", incoming.reply_to, body, correlation_id=incoming.correlation_id)
 
-    def _replied(self, incoming: Incoming) -> None:
-        answer = self._answers.get(incoming.correlation_id or "")
-        if answer is None or answer.done():
-            return
-        try:
-            answer.set_result(self._challenger.judge(incoming.body, incoming.correlation_id or ""))
-        except RemoteProtocolError as error:
-            log.debug("answer_refused", code=error.code, reason=str(error))
-
     async def listen(self, link: Link) -> None:
-        """Hear answers on a link to a peer's broker."""
-        await link.listen_for_replies(self._replied)
+        """Hear answers on a link."""
+        await link.listen_for_replies(self._questions.replied)
 
     def close(self) -> None:
         """Send nothing any more."""

@@ -2,8 +2,9 @@
 
 So a slow or stopped chart delays only itself, and a restarted daemon finds its
 clients' mesh queues where it left them; snoop queues are exclusive, unnamed, and die
-with the connection, as nobody wants old instrumentation. Delivery tags given to clients carry the epoch of
-their consumer: an acknowledgement of a channel that is gone touches nothing.
+with the connection, as nobody wants old instrumentation. Delivery tags given to
+clients carry the epoch of their consumer: an acknowledgement of a channel that is
+gone touches nothing.
 """
 
 import asyncio
@@ -14,12 +15,14 @@ from typing import Any
 import structlog
 
 from mirosd.bridge.dead_letters import count_dead_letters
-from mirosd.core.broker import Consumer, Incoming, Link
+from mirosd.bridge.subscriptions import Subscription, Subscriptions
+from mirosd.core.broker import Incoming, Link
+from mirosd.core.control_messages import Identity
 from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import Board, ClientSession
 from mirosd.core.settings import DeliverySettings
 from mirosd.errors import BrokerError, RemoteProtocolError
-from mirosd.names import NETWORKS, SystemNames
+from mirosd.names import SystemNames
 from mirosd_client.messages import Subscribe
 from mirosd_client.wire import Network
 
@@ -35,25 +38,6 @@ _EPOCH_SHIFT = 40
 """AMQP counts deliveries per channel from 1; 2^40 of them outlive any channel."""
 
 
-class Subscription:
-    """One binding of one chart: its queue, its consumer while there is one, its client while connected."""
-
-    def __init__(self, session: ClientSession, request: Subscribe) -> None:
-        self.session: ClientSession | None = session
-        self.number = request.subscription
-        self.network = NETWORKS[request.network]
-        self.binding_key, self.chart = request.binding_key, request.chart
-        self.queue = ""  # its name, once declared
-        self.consumer: Consumer | None = None
-        self.is_bound = False
-        self.epoch = 0
-        self.delivered = 0  # last delivery tag of this epoch
-        self.acknowledged = 0
-        self.bound_keys: set[str] = set()
-        self.lock = asyncio.Lock()
-        self.linger: asyncio.TimerHandle | None = None
-
-
 class Inbound:
     """The way in of all three networks. Thread: loop.
 
@@ -65,10 +49,11 @@ class Inbound:
         self,
         envelopes: Mapping[Network, Envelope],
         names: SystemNames,
-        node: str,
+        identity: Identity,
         settings: DeliverySettings,
         board: Board,
     ) -> None:
+        node = identity.node
         self._envelopes, self._names, self._node = envelopes, names, node
         self._settings, self._board = settings, board
         self._arguments: dict[str, Any] = {
@@ -80,13 +65,9 @@ class Inbound:
             "x-dead-letter-routing-key": node,
         }
         self._link: Link | None = None
-        self._subscriptions: dict[tuple[str, int], Subscription] = {}
+        heirs_s = settings.queue_expires_s if identity.start > 1 else 0.0
+        self.subscriptions = Subscriptions(asyncio.get_running_loop().time, heirs_s)
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def count(self) -> int:
-        """Subscriptions of connected clients."""
-        return sum(s.session is not None for s in self._subscriptions.values())
 
     async def opened(self, link: Link) -> None:
         """The own broker is there: consume its dead letters, and bind every subscription (again)."""
@@ -94,34 +75,26 @@ class Inbound:
             await link.declare_exchange(exchange)
         await count_dead_letters(link, self._names, self._node, self._settings, self._board)
         self._link = link
-        for subscription in list(self._subscriptions.values()):
+        for subscription in self.subscriptions.all():
             if subscription.session is not None:
                 await self._bind(subscription, link)
 
     def lost(self) -> None:
         """The own broker is gone; its queues keep what they have."""
         self._link = None
-        for subscription in self._subscriptions.values():
+        for subscription in self.subscriptions.all():
             subscription.consumer = None
             subscription.is_bound = False
 
     def subscribe(self, session: ClientSession, request: Subscribe) -> None:
         """Bind a chart, now or as soon as the broker is there; the session hears `subscribed`."""
-        key = session.client, request.subscription
-        subscription = self._subscriptions.get(key)
-        if subscription is None:
-            subscription = self._subscriptions[key] = Subscription(session, request)
-        else:
-            subscription.session = session
-            subscription.binding_key, subscription.chart = request.binding_key, request.chart
-            if subscription.linger is not None:
-                subscription.linger.cancel()
+        subscription = self.subscriptions.take(session, request)
         if self._link is not None:
             self._spawn(self._bind(subscription, self._link))
 
     def unsubscribe(self, session: ClientSession, number: int) -> None:
         """End a subscription and delete its queue."""
-        subscription = self._subscriptions.pop((session.client, number), None)
+        subscription = self.subscriptions.drop(session.client, number)
         if subscription is not None:
             subscription.session = None
             self._spawn(self._delete(subscription))
@@ -132,7 +105,7 @@ class Inbound:
         A tag that was not delivered, or is acknowledged already, would make the
         broker close the channel: it is left alone.
         """
-        subscription = self._subscriptions.get((session.client, number))
+        subscription = self.subscriptions.find(session.client, number)
         epoch, amqp_tag = tag >> _EPOCH_SHIFT, tag & ((1 << _EPOCH_SHIFT) - 1)
         if subscription is None or subscription.consumer is None or subscription.epoch != epoch:
             return
@@ -142,11 +115,13 @@ class Inbound:
 
     def detached(self, session: ClientSession) -> None:
         """A client's socket ended: its deliveries go back to their queues, and those go after a while."""
-        for key, subscription in self._subscriptions.items():
+        for subscription in self.subscriptions.all():
             if subscription.session is session:
                 subscription.session = None
                 self._spawn(self._release(subscription))
-                subscription.linger = asyncio.get_running_loop().call_later(LINGER_S, self._expire, key)
+                subscription.linger = asyncio.get_running_loop().call_later(
+                    LINGER_S, self._expire, session.client, subscription.number
+                )
 
     async def close(self) -> None:
         """Stop consuming; the queues stay for the next start."""
@@ -154,7 +129,7 @@ class Inbound:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for subscription in self._subscriptions.values():
+        for subscription in self.subscriptions.all():
             if subscription.linger is not None:
                 subscription.linger.cancel()
 
@@ -170,6 +145,7 @@ class Inbound:
             for stale in subscription.bound_keys - {wanted}:
                 await link.unbind_queue(queue, exchange, stale)
             subscription.bound_keys = {wanted}
+            self.subscriptions.changed()
             subscription.epoch += 1
             subscription.delivered = subscription.acknowledged = 0
             epoch = subscription.epoch
@@ -233,10 +209,10 @@ class Inbound:
         if consumer is not None:
             await consumer.cancel()
 
-    def _expire(self, key: tuple[str, int]) -> None:
-        subscription = self._subscriptions.get(key)
+    def _expire(self, client: str, number: int) -> None:
+        subscription = self.subscriptions.find(client, number)
         if subscription is not None and subscription.session is None:
-            del self._subscriptions[key]
+            self.subscriptions.drop(client, number)
             self._spawn(self._delete(subscription))
 
     async def _delete(self, subscription: Subscription) -> None:

@@ -41,6 +41,7 @@ class Outbound:
 
     Args:
         lanes: gives the delivery set, the own broker's lane included.
+        owed: gives those of them that a routing key's bodies are owed to.
         ttl_s: life of an event, counted from `transmit()`: records carry their age.
     """
 
@@ -49,12 +50,13 @@ class Outbound:
         envelope: Envelope,
         exchange: str,
         lanes: Callable[[], Iterable[Lane]],
+        owed: Callable[[str], list[Lane]],
         snoop: Snoop,
         *,
         ttl_s: float,
         board: Board,
     ) -> None:
-        self._envelope, self._exchange, self._lanes = envelope, exchange, lanes
+        self._envelope, self._exchange, self._lanes, self._owed = envelope, exchange, lanes, owed
         self._snoop, self._ttl_s, self._board = snoop, ttl_s, board
         self._loop = asyncio.get_running_loop()
         self._accounts: dict[str, Account] = {}
@@ -71,7 +73,9 @@ class Outbound:
         """A client connected, for the first time or again."""
         account = self._accounts.get(session.client)
         if account is None:
-            account = self._accounts[session.client] = Account(self._note_change, self._note_unroutable)
+            account = self._accounts[session.client] = Account(
+                session.client, self._note_change, self._note_unroutable, self._loop.time
+            )
         account.attach(session)
 
     def detached(self, session: ClientSession) -> None:
@@ -134,6 +138,10 @@ class Outbound:
         if self._paused:
             self._loop.call_later(PROGRESS_S, self._look_again)
 
+    def display(self, client: str) -> dict[str, int]:
+        """Give what people may see of a client's events (account.py)."""
+        return self._accounts[client].display()
+
     @property
     def is_idle(self) -> bool:
         """True when nothing that clients handed over is on its way."""
@@ -146,8 +154,11 @@ class Outbound:
         for account, sequence, _ in self._entries:
             account.entered(sequence, body)
         self._records, self._entries, self._bytes, self._count = [], [], 0, 0
-        for lane in self._lanes():
+        lanes = self._owed(self._routing_key)
+        for lane in lanes:
             lane.owe(body)
+        if not lanes:
+            body.owed_to_nobody()
 
     def _note_change(self, account: Account) -> None:
         if not self._changed:

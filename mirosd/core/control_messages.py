@@ -2,11 +2,13 @@
 
 A Challenge asks whoever holds the system key to answer with its nonce; the Answer
 introduces the daemon and proves, network by network, which keys it holds. A
-Heartbeat says "still here" to one peer; Left says that this was the last.
+Heartbeat says "still here" to one peer; Left says that this was the last. Matching
+asks one peer whom a routing key would reach there; Matched says so.
 """
 
 import hmac
 from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -15,6 +17,7 @@ from mirosd.core.seal import membership_proof
 from mirosd.errors import RemoteProtocolError
 from mirosd.names import ANY_NODE, node_routing_key
 from mirosd.payloads import Introduction
+from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
 
 CONTROL_VERSION = 1
 """Version of these messages. A daemon answers what it understands and names its own version."""
@@ -69,7 +72,25 @@ class Left(msgspec.Struct, tag="left", tag_field="type", frozen=True, kw_only=Tr
     sequence: int
 
 
-ControlMessage = Challenge | Answer | Heartbeat | Left
+class Matching(msgspec.Struct, tag="matching", tag_field="type", frozen=True, kw_only=True):
+    """How many mesh queues of your programs does `routing_key` match? `node` asks, `nonce` must come back."""
+
+    version: int = CONTROL_VERSION
+    node: str
+    nonce: str
+    routing_key: Annotated[str, msgspec.Meta(max_length=MAX_ROUTING_KEY_BYTES)]
+
+
+class Matched(msgspec.Struct, tag="matched", tag_field="type", frozen=True, kw_only=True):
+    """The answer of `node` to Matching."""
+
+    version: int = CONTROL_VERSION
+    node: str
+    nonce: str
+    queues: Annotated[int, msgspec.Meta(ge=0)]
+
+
+ControlMessage = Challenge | Answer | Heartbeat | Left | Matching | Matched
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ControlMessage)
@@ -121,13 +142,13 @@ class SealedChallenger:
         nonce: Callable[[], str],
         wall_ms: Callable[[], int],
     ) -> None:
-        self.identity = identity
+        self.identity, self.nonce = identity, nonce
         self._envelope, self._keys = envelope, keys
-        self._nonce, self._wall_ms = nonce, wall_ms
+        self._wall_ms = wall_ms
 
     def challenge(self, node: str | None) -> tuple[bytes, str]:
         """Give (sealed challenge, its nonce); `node` None asks whoever is behind the broker."""
-        nonce = self._nonce()
+        nonce = self.nonce()
         routing_key = node_routing_key(node) if node else ANY_NODE
         text = encode_control(Challenge(node=self.identity.node, nonce=nonce))
         return self._envelope.seal(text, routing_key), nonce

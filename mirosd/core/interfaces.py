@@ -173,6 +173,9 @@ class ClientSession(Protocol):
     def settled(self, safe: int, settled: int, unroutable: int) -> None:
         """Say how far the client's events have come: two cumulative sequence numbers and a count (wire.py)."""
 
+    def unroutable(self, routing_key: str) -> None:
+        """Say that no queue on any host matched a key; once per key, until it is heard and not heard again."""
+
     def pause(self) -> None:
         """Read no more from this client until `resume`; what one read has brought already still arrives."""
 

@@ -51,6 +51,10 @@ class Board:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def next_change(self) -> asyncio.Event:
+        """Give what is set when something changes next. Thread: loop."""
+        return self._changed
+
     async def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until `condition()` holds, looked at after each change; False when `timeout_s` is over."""
         try:

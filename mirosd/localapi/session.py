@@ -23,6 +23,7 @@ from mirosd_client.messages import (
     Hello,
     Subscribe,
     Subscribed,
+    Unroutable,
     Unsubscribe,
     Welcome,
     decode_client_message,
@@ -95,6 +96,10 @@ class Session(Connection):
     def settled(self, safe: int, settled: int, unroutable: int) -> None:
         """Say how far the client's events have come."""
         self.write(encode_settled(safe, settled, unroutable))
+
+    def unroutable(self, routing_key: str) -> None:
+        """Say that nobody is bound to a key."""
+        self.send(Unroutable(routing_key))
 
     # --- the connection calls these ---
 

@@ -6,22 +6,31 @@ when the client has room for it, and returns the result that ends the answer:
     status                       result {state, reasons [{code, detail}], node, name, system, version,
                                  uptime_s, broker {address, state, detail}, clients, subscriptions, counters}
     peers                        rows as interfaces.PeerRow, with last_seen_s
+    peers_watch                  rows {change: appeared | changed | gone, peer}; first one per peer, then {change:
+                                 complete}, then each as it happens, until the client goes away
+    clients                      rows {client, program, pid, uid, rights, subscriptions, unsent_bytes, last_taken,
+                                 last_safe, last_settled, unroutable, charts [{chart, network, binding_key,
+                                 state: bound | pending, unacknowledged}]}
+    matching                     args {routing_key}, result {hosts, queues, unanswered [names]}
     hosts_list                   rows {host, source: file | local}
     hosts_add, hosts_remove      args {host}
     hosts_reload
     wait                         args {peers: n | null, timeout_s}, result {ready, missing}
 """
 
+import asyncio
 import difflib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, NoReturn, Protocol
 
 import msgspec
 import structlog
 
 from mirosd.errors import MirosdError
+from mirosd.localapi.peer_changes import peer_changes
 from mirosd.localapi.rights import Policy, Rights
 from mirosd_client.errors import DaemonRefusedError
+from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import Ask, DaemonMessage, Done, Failed, Row
 
 MAX_WAIT_S = 86_400  # a day: longer waits are a loop of the caller's
@@ -45,6 +54,15 @@ class DaemonView(Protocol):
 
     def peers(self) -> list[Display]:
         """The peers table, sorted."""
+
+    def next_change(self) -> asyncio.Event:
+        """What is set when something that is shown here changes next."""
+
+    def clients(self) -> list[Display]:
+        """The connected programs, sorted."""
+
+    async def matching(self, routing_key: str) -> Display:
+        """Whom a routing key reaches: the result of `matching`."""
 
     def hosts(self) -> list[Display]:
         """The manual hosts in force, sorted."""
@@ -72,6 +90,12 @@ class HostArguments(msgspec.Struct, forbid_unknown_fields=True):
     host: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_HOST_CHARS)]
 
 
+class KeyArguments(msgspec.Struct, forbid_unknown_fields=True):
+    """A routing key."""
+
+    routing_key: Annotated[str, msgspec.Meta(max_length=MAX_ROUTING_KEY_BYTES)]
+
+
 class WaitArguments(msgspec.Struct, forbid_unknown_fields=True):
     """Until when to wait, and for how many peers (None: until ready)."""
 
@@ -87,6 +111,31 @@ async def _peers(view: DaemonView, _: NoArguments, row: RowTaker) -> Display:
     for peer in view.peers():
         await row(peer)
     return {}
+
+
+async def _peers_watch(view: DaemonView, _: NoArguments, row: RowTaker) -> NoReturn:
+    shown: list[Display] = []
+    is_complete = False
+    while True:
+        change = view.next_change()  # before looking: what happens while rows are sent is not missed
+        peers = view.peers()
+        for difference in peer_changes(shown, peers):
+            await row(difference)
+        if not is_complete:
+            await row({"change": "complete"})
+            is_complete = True
+        shown = peers
+        await change.wait()
+
+
+async def _clients(view: DaemonView, _: NoArguments, row: RowTaker) -> Display:
+    for client in view.clients():
+        await row(client)
+    return {}
+
+
+async def _matching(view: DaemonView, args: KeyArguments, _row: RowTaker) -> Display:
+    return await view.matching(args.routing_key)
 
 
 async def _hosts_list(view: DaemonView, _: NoArguments, row: RowTaker) -> Display:
@@ -126,6 +175,9 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "status": Verb(Rights.READ, NoArguments, _status),
     "peers": Verb(Rights.READ, NoArguments, _peers),
+    "peers_watch": Verb(Rights.READ, NoArguments, _peers_watch),
+    "clients": Verb(Rights.READ, NoArguments, _clients),
+    "matching": Verb(Rights.TRANSMIT, KeyArguments, _matching),
     "hosts_list": Verb(Rights.READ, NoArguments, _hosts_list),
     "hosts_add": Verb(Rights.OPERATE, HostArguments, _hosts_add),
     "hosts_remove": Verb(Rights.OPERATE, HostArguments, _hosts_remove),

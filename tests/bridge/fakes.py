@@ -61,11 +61,16 @@ class RecordingSession:
         self.client_id = client_id
         self.client = client_id.hex()
         self.told: list[tuple[int, int, int]] = []
+        self.unheard: list[str] = []
         self.is_paused = False
 
     def settled(self, safe: int, settled: int, unroutable: int) -> None:
         """Keep the three numbers."""
         self.told.append((safe, settled, unroutable))
+
+    def unroutable(self, routing_key: str) -> None:
+        """Keep the key."""
+        self.unheard.append(routing_key)
 
     def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
         """Outbound tests get no deliveries."""

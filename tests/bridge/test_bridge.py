@@ -50,6 +50,7 @@ class Program:
         self.received: list[tuple[int, int]] = []
         self.bound: set[int] = set()
         self.numbers = (0, 0, 0)
+        self.unheard: list[str] = []
         self.sequence = 0
 
     def attach(self) -> None:
@@ -85,6 +86,10 @@ class Program:
     def settled(self, safe: int, settled: int, unroutable: int) -> None:
         """Progress."""
         self.numbers = safe, settled, unroutable
+
+    def unroutable(self, routing_key: str) -> None:
+        """Nobody is bound."""
+        self.unheard.append(routing_key)
 
     def pause(self) -> None:
         """Tests send little."""
@@ -209,6 +214,83 @@ def test_nobody_listens(broker: Broker) -> None:
         await until(lambda: sender.numbers == (10, 10, 10), "all unroutable")
 
         assert 10 == a.board.counters["unroutable"]
+        assert ["nobody.here"] == sender.unheard
+
+    run(broker, test)
+
+
+def test_every_host_says_how_many_of_its_queues_match(broker: Broker) -> None:
+    """Mesh queues are counted where they are, by their bindings; a host that is gone has said nothing."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        near, far = Program(a, "n"), Program(b, "f")
+        near.attach()
+        far.attach()
+        await near.hear("archer.#")
+        await far.hear("archer.*")
+        await far.hear("#", 2)
+        await far.hear("knight.*", 3)
+        await far.hear("#", 4, "snoop_trace")
+
+        assert {a.node: 1, b.node: 2} == await a.bridge.count_matches("archer.lead")
+        assert {a.node: 0, b.node: 1} == await b.bridge.count_matches("")
+        far.host.bridge.unsubscribe(far, 2)
+        assert {a.node: 1, b.node: 1} == await a.bridge.count_matches("archer.lead")
+
+        b.bridge.inbound.lost()
+        await b.bridge._control._own.close()  # its daemon hangs: the queue it hears questions on is gone
+        assert {a.node: 1, b.node: None} == await a.bridge.count_matches("archer.lead")
+
+    run(broker, test)
+
+
+def test_people_see_what_clients_hear_and_send(broker: Broker) -> None:
+    """A subscription is pending until the broker has bound it; a client's events have come so far."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        program = Program(a, "p")
+        program.attach()
+        b.bridge.subscribe(program, Subscribe(1, "mesh", "archer.#", "archer"))
+        pending = {"chart": "archer", "network": "mesh", "binding_key": "archer.#", "unacknowledged": 0}
+
+        assert [pending | {"state": "pending"}] == b.bridge.inbound.subscriptions.display(program.client)
+        await until(lambda: program.bound, "bound")
+        assert [pending | {"state": "bound"}] == b.bridge.inbound.subscriptions.display(program.client)
+        assert [] == a.bridge.inbound.subscriptions.display(program.client)
+
+        program.send(3, "archer.lead")
+        await until(lambda: program.numbers[1] == 3, "settled")
+        assert {"last_taken": 3, "last_safe": 3, "last_settled": 3, "unroutable": 0} == a.bridge.outbound.display(
+            program.client
+        )
+        b.bridge.detached(program)
+        assert [] == b.bridge.inbound.subscriptions.display(program.client)
+
+    run(broker, test)
+
+
+def test_the_own_broker_is_spared_what_nobody_here_hears(broker: Broker) -> None:
+    """Events go to the own broker from the moment a program here asks for their key, and not before."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender, near, far = Program(a, "s"), Program(a, "n"), Program(b, "f")
+        for program in (sender, near, far):
+            program.attach()
+        await far.hear("k.#")
+        await near.hear("other")
+        own, other = a.bridge._lanes()
+
+        assert [other] == a.bridge._lanes_for("k.1")
+        assert [own, other] == a.bridge._lanes_for("other")
+
+        sender.send(1, "k.1")
+        await near.hear("k.*", 2)
+        sender.send(1, "k.1")
+        await until(lambda: len(far.received) == 2, "both far")
+        await until(lambda: near.received == [(2, 2)], "the second near")
+        a.bridge.unsubscribe(near, 2)
+
+        assert [other] == a.bridge._lanes_for("k.1")
 
     run(broker, test)
 
@@ -226,6 +308,7 @@ def test_a_shared_broker_gets_one_producer_set(broker: Broker) -> None:
         await until(lambda: len(far.received) == 100, "received")
 
         assert 1 == len(list(a.bridge._lanes())) == len(list(b.bridge._lanes()))
+        assert 1 == len(a.bridge._lanes_for("heard by nobody of this host"))
 
     run(broker, test, shared=True)
 
@@ -285,7 +368,7 @@ def test_a_departed_clients_queue_goes_and_a_returned_ones_stays(broker: Broker)
         stays.attach()
         await stays.hear("#")
         await until(lambda: len(stays.received) == 10, "received after the return")
-        await until(lambda: len(b.bridge.inbound._subscriptions) == 1, "the other's subscription gone")
+        await until(lambda: len(b.bridge.inbound.subscriptions.all()) == 1, "the other's subscription gone")
         sender.send(1, "k")
         await until(lambda: sender.numbers[1] == 11, "settled")
         await until(lambda: len(stays.received) == 11, "the returned one still hears")
@@ -314,7 +397,7 @@ def test_the_three_networks_stay_apart(broker: Broker) -> None:
             assert [(1, n) for n in range(1, 101)] == [item for item in program.received if item[0] == 1]
             assert [(3, 101)] == [item for item in program.received if item[0] != 1]
 
-        assert (101, 101, 0) == sender.numbers
+        await until(lambda: sender.numbers == (101, 101, 0), "all settled")
 
     run(broker, test)
 

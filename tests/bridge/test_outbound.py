@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+from structlog.testing import capture_logs
+
 from mirosd.bridge import lane as lane_module
 from mirosd.bridge.lane import MAX_IN_FLIGHT, Lane
 from mirosd.bridge.outbound import Outbound
+from mirosd.bridge.unheard import AGAIN_S
 from mirosd.core.broker import Outcome
 from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Opener, Sealer
@@ -38,7 +41,9 @@ class Scene:
         self.envelope = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
         self.lanes: list[Lane] = []
         self.snoop = RecordingSnoop()
-        self.outbound = Outbound(self.envelope, "x", lambda: self.lanes, self.snoop, ttl_s=50, board=self.board)
+        self.outbound = Outbound(
+            self.envelope, "x", lambda: self.lanes, lambda _key: self.lanes, self.snoop, ttl_s=50, board=self.board
+        )
         for name in ("own", "peer"):
             self.lanes.append(Lane(name, max_bytes=max_bytes, board=self.board, on_relief=self.outbound.relieved))
         self.own, self.peer = self.lanes
@@ -215,6 +220,57 @@ class TestAcknowledging:
 
             assert 2 == s.board.counters["unroutable"]
             assert (3, 3, 2) == s.session.told[-1]
+
+        scene(test)
+
+    def test_a_client_is_told_once_of_a_key_that_nobody_is_bound_to(self) -> None:
+        """Its program and the log hear of each such key, once; again when it was heard meanwhile."""
+
+        def test(s: Scene) -> None:
+            link = RecordingLink()
+            s.lanes.remove(s.peer)
+            s.own.opened(link)
+            outcomes = ["RETURNED", "RETURNED", "CONFIRMED", "RETURNED"]
+            with capture_logs() as logs:
+                for number, outcome in enumerate(outcomes):
+                    s.send(2 * number + 1, key="k")
+                    s.send(2 * number + 2, key="other")
+                    link.answer(2 * number, outcome=Outcome[outcome])
+                    link.answer(2 * number + 1, outcome=Outcome.RETURNED)
+                    s.move(AGAIN_S)
+
+            assert ["k", "other", "k"] == s.session.unheard
+            assert ["k", "other", "k"] == [line["routing_key"] for line in logs]
+            assert {("nobody_is_bound", "warning", s.session.client)} == {
+                (line["event"], line["log_level"], line["client"]) for line in logs
+            }
+
+        scene(test)
+
+    def test_what_a_broker_gave_up_is_no_news(self) -> None:
+        """Nobody is said to be missing where a broker never gave its verdict."""
+
+        def test(s: Scene) -> None:
+            own = RecordingLink()
+            s.own.opened(own)
+            s.send(1)
+            own.answer(outcome=Outcome.RETURNED)
+            s.move(50.1)
+
+            assert [] == s.session.unheard
+
+        scene(test)
+
+    def test_what_nobody_can_have_a_queue_for_is_unroutable_at_once(self) -> None:
+        """With no broker in question an event is settled and counted without being sent."""
+
+        def test(s: Scene) -> None:
+            s.lanes.clear()
+            s.send(1, 2)
+            s.turn()
+
+            assert [(2, 2, 2)] == s.session.told
+            assert 2 == s.board.counters["unroutable"]
 
         scene(test)
 

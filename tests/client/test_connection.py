@@ -13,7 +13,7 @@ import pytest
 
 from mirosd_client.client import Client
 from mirosd_client.errors import DaemonRefusedError
-from mirosd_client.messages import Closing, Done, Welcome
+from mirosd_client.messages import Closing, Done, Unroutable, Welcome
 from mirosd_client.secret import client_id
 from mirosd_client.shell.reactor import Reactor
 from mirosd_client.wire import FrameType, encode_delivery, encode_frame, encode_settled
@@ -115,6 +115,20 @@ def test_settled_events_leave_the_window(daemon: FakeDaemon, client: Client) -> 
     until(lambda: client.counters()["unroutable"] == 3)
 
 
+def test_a_key_that_nobody_is_bound_to_is_one_warning(
+    daemon: FakeDaemon, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the daemon says of a key stands in the program's own log, made printable."""
+    client.transmit("PING", routing_key="archer\x1b")
+    until(lambda: daemon.link.records)
+
+    with caplog.at_level(logging.WARNING, "mirosd_client"):
+        daemon.link.say(Unroutable("archer\x1b"))
+        until(lambda: caplog.records)
+
+    assert ["nobody is bound to 'archer\\x1b' on any host"] == [line.getMessage() for line in caplog.records]
+
+
 def test_after_a_reconnect_everything_unsettled_comes_again(daemon: FakeDaemon, client: Client) -> None:
     """The replay begins with the oldest unsettled event; what was accepted meanwhile follows it."""
     for _ in range(5):
@@ -195,7 +209,7 @@ BAD_BYTES = {
     "junk message": encode_frame(FrameType.MESSAGE, b"{nonsense"),
     "short settled": encode_frame(FrameType.SETTLED, b"\x00"),
     "a frame only clients send": encode_frame(FrameType.ACK, b"\x00" * 10),
-    "junk records": encode_delivery(1, 1, 0, False, b"\x00\x01"),
+    "short delivery": encode_frame(FrameType.DELIVERY, b"\x00"),
 }
 
 
@@ -214,6 +228,28 @@ def test_bad_bytes_from_the_daemon_end_that_connection_only(daemon: FakeDaemon, 
     assert sequences(daemon) == [1]
     daemon.link.deliver(subscription.number, 1, record(1, payload=b"7"))
     until(lambda: got == [7])
+
+
+def test_poison_in_a_delivery_ends_no_connection(daemon: FakeDaemon, client: Client) -> None:
+    """What another host's program wrote wrongly is counted and acknowledged; all others' events arrive, once."""
+    got: list[int] = []
+    subscription = client.subscribe("#", lambda event: got.append(event.payload))
+    assert subscription.wait_bound(30)
+    link = daemon.link
+    no_text = record(2, "POISON").replace(b"json", b"\xff\xff\xff\xff")
+    no_json = record(3, "POISON", b"{nonsense")
+
+    link.deliver(subscription.number, 1, record(1, payload=b"1"), no_text, no_json, record(4, payload=b"4"))
+    link.deliver(subscription.number, 2, record(5, payload=b"5"), b"\xff" * 99)
+    link.deliver(subscription.number, 3, record(6, payload=b"6"))
+
+    until(lambda: link.acks and link.acks[-1].tag == 3)
+    assert got == [1, 4, 5, 6]
+    assert client.counters()["undecodable"] == 3
+    assert len(daemon.links) == 1
+    subscription.close()
+    until(lambda: link.unsubscribes)
+    assert client.counters()["undecodable"] == 3
 
 
 def test_events_before_the_welcome_are_an_error(socket_file: Path, reactor: Reactor) -> None:

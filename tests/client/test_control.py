@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mirosd_client import codec
 from mirosd_client.control import ControlConnection
 from mirosd_client.errors import DaemonRefusedError, DaemonUnavailableError, NotPermittedError, RemoteProtocolError
 from mirosd_client.messages import Closing, Done, Failed, Row, Welcome
+from mirosd_client.wire import Network, Settled
 from tests.client.fake_daemon import FakeDaemon, until
 
 
@@ -61,6 +63,46 @@ def test_a_refusal_has_the_daemons_code_and_text(daemon: FakeDaemon, code: str, 
         assert getattr(caught.value, "code", None) == code
 
 
+def test_an_event_is_sent_and_followed_until_it_is_safe(daemon: FakeDaemon) -> None:
+    """As this client's own record; each event is waited for until the daemon's numbers reach it."""
+    daemon.settles = True
+    with ControlConnection(str(daemon.path)) as control:
+        assert control.transmit("PING", {"n": (1, 2)}, "a.b") == Settled(1, 1, 0)
+        assert control.transmit("PONG", None, "a.c") == Settled(2, 2, 0)
+        first, second = daemon.link.records
+
+    assert [(e.network, e.routing_key) for e in daemon.link.events] == [(Network.MESH, "a.b"), (Network.MESH, "a.c")]
+    assert (first.client, first.signal, codec.decode(first.payload)) == (daemon.link.client, "PING", {"n": (1, 2)})
+    assert (second.sequence, second.hlc > first.hlc) == (2, True)
+
+
+def test_numbers_of_earlier_events_are_not_taken_for_a_later_one(daemon: FakeDaemon) -> None:
+    """Only what is told of this event, or a later one, ends the waiting; answers in between are passed over."""
+    with ControlConnection(str(daemon.path)) as control:
+
+        def say() -> None:
+            for sequence in (1, 2):
+                until(lambda sequence=sequence: len(daemon.link.records) == sequence)  # type: ignore[misc]
+                daemon.link.say(Row(99, {}))
+                daemon.link.settle(safe=sequence - 1)
+                daemon.link.settle(safe=sequence, settled=0, unroutable=sequence)
+
+        thread = threading.Thread(target=say)
+        thread.start()
+        settled = [control.transmit("PING", None, "k") for _ in range(2)]
+        thread.join()
+
+    assert settled == [Settled(1, 0, 1), Settled(2, 0, 2)]
+
+
+def test_who_may_not_transmit_is_told_so(daemon: FakeDaemon) -> None:
+    """The daemon ends such a connection; the error is the one that other refusals are."""
+    with ControlConnection(str(daemon.path)) as control:
+        daemon.link.say(Closing("not_permitted", "the cure"))
+        with pytest.raises(NotPermittedError, match="the cure"):
+            control.transmit("PING", None, "k")
+
+
 def test_nobody_there_lists_what_was_tried(tmp_path: Path) -> None:
     """The error names the socket and how to start a daemon."""
     with pytest.raises(DaemonUnavailableError, match=f"{tmp_path}/none.*systemctl start mirosd"):
@@ -78,6 +120,14 @@ def test_a_daemon_that_goes_away_is_unavailable(daemon: FakeDaemon) -> None:
     with ControlConnection(str(daemon.path)) as control:
         daemon.link.cut()
         with pytest.raises(DaemonUnavailableError):
+            control.ask("status")
+
+
+def test_a_daemon_that_stops_is_unavailable(daemon: FakeDaemon) -> None:
+    """Its farewell is no refusal: whoever waits may wait for the next one."""
+    with ControlConnection(str(daemon.path)) as control:
+        daemon.link.say(Closing("stopping", "connect again"))
+        with pytest.raises(DaemonUnavailableError, match="connect again"):
             control.ask("status")
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from mirosd_client.errors import RemoteProtocolError
 from mirosd_client.intake import FORGET_SOURCE_S, Intake
 from mirosd_client.messages import Subscribe
 from mirosd_client.record import Record
@@ -150,19 +149,31 @@ def test_the_newest_clock_reading_is_given() -> None:
     assert intake.deliver(delivery(2), 0.0) == 0
 
 
-def test_bytes_that_are_no_records_change_nothing() -> None:
-    """The connection ends over it; what came before stays."""
+NO_TEXT = record(3).replace(b"json", b"\xff\xff\xff\xff")
+NO_FIT = b"".join((record(3)[:42], b"\xff", record(3)[43:]))  # a content type longer than the record
+
+
+@pytest.mark.parametrize("poison", [NO_TEXT, NO_FIT], ids=["no text", "no fit"])
+def test_what_is_no_record_is_counted_and_the_rest_is_taken(poison: bytes) -> None:
+    """A sender elsewhere cannot keep others' events back with one that nobody can read."""
     chart = Chart()
     intake = make(chart)
-    intake.deliver(delivery(1, record(1)), 0.0)
-
-    with pytest.raises(RemoteProtocolError):
-        intake.deliver(delivery(2, record(2), b"junk"), 0.0)
+    intake.deliver(delivery(1, record(1), poison, record(2), poison, record(5)), 0.0)
 
     assert intake.drain() == 1
-    intake.deliver(delivery(3, record(2)), 0.0)
-    assert intake.drain() == 3
-    assert chart.sequences == [1, 2]
+    assert (chart.sequences, intake.undecodable) == ([1, 2, 5], 2)
+
+
+@pytest.mark.parametrize("tail", [b"junk", b"\x00" * 50, b"\xff" * 50, record(3)[:-1]])
+def test_after_a_size_that_is_wrong_nothing_more_can_be_read(tail: bytes) -> None:
+    """What came before it is taken, the rest is one that is counted, and the delivery is over."""
+    chart = Chart()
+    intake = make(chart)
+    intake.deliver(delivery(1, record(1), tail), 0.0)
+    intake.deliver(delivery(2, record(2)), 0.0)
+
+    assert intake.drain() == 2
+    assert (chart.sequences, intake.undecodable) == ([1, 2], 1)
 
 
 def test_closing_drops_what_waits_even_while_it_is_passed_on() -> None:

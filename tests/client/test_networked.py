@@ -13,8 +13,8 @@ from miros import ActiveObject, Factory
 from mirosd_client import NetworkedActiveObject, NetworkedFactory
 from mirosd_client.client import Client
 from mirosd_client.errors import LocalProtocolError, WindowFullError
+from mirosd_client.mesh import FULL_AT, MAX_NEW_NAMES, _new_names
 from mirosd_client.messages import Closing
-from mirosd_client.networked import FULL_AT, MAX_NEW_NAMES, _new_names
 from mirosd_client.shell import INTERNAL_SIGNALS, Event, return_status, signals, spy_on
 from mirosd_client.shell.reactor import Reactor
 from tests.client.fake_daemon import FakeDaemon, Link, record, until
@@ -69,8 +69,8 @@ def make(client: Client) -> Iterator[Make]:
 def bound(chart: Listener, daemon: FakeDaemon) -> tuple[Link, int]:
     """Wait for a chart's subscription; gives where to deliver."""
     assert chart.wait_subscribed(30)
-    assert chart._subscription is not None
-    return daemon.link, chart._subscription.number
+    assert chart.nets.mesh.subscription is not None
+    return daemon.link, chart.nets.mesh.subscription.number
 
 
 def test_the_ancestors_constructor_works_and_says_once_what_is_not_used(client: Client) -> None:
@@ -85,18 +85,16 @@ def test_the_ancestors_constructor_works_and_says_once_what_is_not_used(client: 
     assert "/etc/mirosd" in text
     assert "peter" not in text
     assert "secret" not in text
-    assert (chart.tx_routing_key, chart.rx_routing_key) == ("tx.key", "rx.#")
+    assert (chart.nets.mesh.tx_routing_key, chart.nets.mesh.rx_routing_key) == ("tx.key", "rx.#")
 
 
 def test_without_them_there_is_no_warning_and_the_keys_default(client: Client) -> None:
     """The transmit key is "empty" and the receive key is the transmit key, as in the ancestor."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert (Listener("a", client=client).tx_routing_key, Listener("a", client=client).rx_routing_key) == (
-            "empty",
-            "empty",
-        )
-        assert Listener("a", tx_routing_key="t", client=client).rx_routing_key == "t"
+        neither, one = Listener("a", client=client), Listener("a", tx_routing_key="t", client=client)
+    assert (neither.nets.mesh.tx_routing_key, neither.nets.mesh.rx_routing_key) == ("empty", "empty")
+    assert one.nets.mesh.rx_routing_key == "t"
 
 
 def test_networked_charts_are_miros_charts(client: Client) -> None:
@@ -177,7 +175,7 @@ def test_new_names_are_bounded_per_process(
     daemon: FakeDaemon, make: Make, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 256 new names no further one becomes a signal; known ones still arrive."""
-    monkeypatch.setattr("mirosd_client.networked._new_names", {f"n{n}" for n in range(MAX_NEW_NAMES - 1)})
+    monkeypatch.setattr("mirosd_client.mesh._new_names", {f"n{n}" for n in range(MAX_NEW_NAMES - 1)})
     chart = make()
     link, number = bound(chart, daemon)
 
@@ -197,8 +195,8 @@ def test_a_slow_chart_is_never_overrun_and_loses_nothing(daemon: FakeDaemon, mak
     chart.gate.clear()
     for tag in range(30):
         link.deliver(number, tag + 1, *(record(tag * 64 + n + 1, payload=b"%d" % (tag * 64 + n)) for n in range(64)))
-    assert chart._subscription is not None
-    intake = chart._subscription.intake
+    assert chart.nets.mesh.subscription is not None
+    intake = chart.nets.mesh.subscription.intake
     until(lambda: intake.is_waiting and link.acks and link.acks[-1].tag == FULL_AT // 64)
 
     chart.gate.set()
@@ -243,6 +241,7 @@ def test_what_waited_over_a_reconnect_arrives_once(daemon: FakeDaemon, make: Mak
 
     until(lambda: len(chart.handled) == 640)
     until(lambda: daemon.link.acks and daemon.link.acks[-1].tag == 4)
+    assert max(ack.tag for ack in daemon.link.acks) == 4, "tags of the lost connection mean nothing on this one"
     assert [payload for _, payload in chart.handled] == list(range(640))
 
 
@@ -280,7 +279,7 @@ def test_many_charts_share_one_connection_and_one_thread(daemon: FakeDaemon, mak
     added = sorted(t.name for t in set(threading.enumerate()) - before)
     assert added == [f"chart {n}" for n in range(5)]
     assert len(daemon.links) == 1
-    assert len({chart._number for chart in charts}) == 5
+    assert len({chart.nets.mesh._number for chart in charts}) == 5
 
 
 def test_only_events_with_a_users_signal_are_transmitted(make: Make) -> None:

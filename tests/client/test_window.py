@@ -222,3 +222,40 @@ def test_time_makes_room() -> None:
 
     assert accept(window, now_s=51.0)
     assert (window.expired, window.refused) == (1, 0)
+
+
+def snoop(window: Window, now_s: float = 0.0) -> bool:
+    """Accept one line of instrumentation."""
+    return window.accept(Network.SNOOP_TRACE, "snoop.trace", make(), now_s)
+
+
+def test_instrumentation_has_half_of_the_window() -> None:
+    """Beyond it lines are dropped and counted; events still have the other half."""
+    window = Window(window_bytes=4 * ENTRY)
+
+    assert [snoop(window) for _ in range(3)] == [True, True, False]
+    assert [accept(window) for _ in range(2)] == [True, True]
+    assert not snoop(window)
+    assert (window.snoop_dropped, window.refused, len(window)) == (2, 0, 4)
+
+
+def test_events_push_old_instrumentation_out() -> None:
+    """No event is refused while lines could go; those are counted, unless they are safe."""
+    window = Window(window_bytes=4 * ENTRY)
+    snoop(window)
+    snoop(window)
+    sequences(window)
+    window.settle(safe=1, settled=0)
+
+    assert [accept(window) for _ in range(5)] == [True, True, True, True, False]
+    assert (window.snoop_dropped, window.uninsured, window.refused) == (1, 0, 1)
+
+
+def test_instrumentation_that_is_too_old_is_counted_apart() -> None:
+    """Nobody shall think that events expired."""
+    window = Window()
+    snoop(window)
+    accept(window)
+    window.expire(60.0)
+
+    assert (window.snoop_dropped, window.expired, len(window)) == (1, 1, 0)

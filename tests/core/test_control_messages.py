@@ -120,3 +120,16 @@ class TestDecoding:
         """Junk and every cut message raise RemoteProtocolError."""
         with pytest.raises(RemoteProtocolError):
             decode_control(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b'{"type": "matching", "node": "n", "nonce": "0", "routing_key": "' + b"k" * 256 + b'"}',
+            b'{"type": "matching", "node": "n", "nonce": "0"}',
+            b'{"type": "matched", "node": "n", "nonce": "0", "queues": -1}',
+        ],
+    )
+    def test_questions_about_keys_are_bounded(self, text: bytes) -> None:
+        """No key is longer than AMQP carries, and nobody has fewer queues than none."""
+        with pytest.raises(RemoteProtocolError):
+            decode_control(text)

@@ -86,6 +86,7 @@ class StillView:
         self.listed: list[str] = []
         self.waiting = 0
         self.fault: Exception | None = None
+        self.change = asyncio.Event()
 
     def status(self) -> dict[str, Any]:
         if self.fault:
@@ -94,6 +95,21 @@ class StillView:
 
     def peers(self) -> list[dict[str, Any]]:
         return self.rows
+
+    def next_change(self) -> asyncio.Event:
+        return self.change
+
+    def happen(self, rows: list[dict[str, Any]]) -> None:
+        """Another peers table, as the board has it. Thread: the server's loop."""
+        self.rows = rows
+        self.change.set()
+        self.change = asyncio.Event()
+
+    def clients(self) -> list[dict[str, Any]]:
+        return [{"client": "c" * 32}]
+
+    async def matching(self, routing_key: str) -> dict[str, Any]:
+        return {"hosts": 1, "queues": len(routing_key), "unanswered": []}
 
     def hosts(self) -> list[dict[str, Any]]:
         return [{"host": host, "source": "local"} for host in sorted(self.listed)]

@@ -109,6 +109,15 @@ def test_members_may_not_watch_what_other_hosts_do(open_live: Live) -> None:
 
 
 @needs_root
+def test_who_hears_a_key_is_for_those_who_may_transmit(open_live: Live) -> None:
+    """A member is told whom a key reaches, a stranger what would permit asking."""
+    ask = encode_message(Ask(1, "matching", {"routing_key": "a.b"}))
+
+    assert "done" == as_stranger(open_live, ask, groups=[MEMBERS])[1]["type"]
+    assert "not_permitted" == as_stranger(open_live, ask, groups=[])[1]["code"]
+
+
+@needs_root
 def test_events_without_the_right_end_the_session(open_live: Live) -> None:
     """Events have no number to answer under: who may not transmit is closed, with the cure."""
     said = as_stranger(open_live, encode_events(Network.MESH, "a", b""), groups=[])

@@ -21,13 +21,15 @@ def test_every_verb_answers(live: Live) -> None:
     answers: dict[str, tuple[dict[str, Any], tuple[list[dict[str, Any]], dict[str, Any]]]] = {
         "status": ({}, ([], {"state": "ready", "name": "host-a"})),
         "peers": ({}, ([{"node": "b" * 32, "name": "host-b"}], {})),
+        "clients": ({}, ([{"client": "c" * 32}], {})),
+        "matching": ({"routing_key": "a.b"}, ([], {"hosts": 1, "queues": 3, "unanswered": []})),
         "hosts_add": ({"host": "c"}, ([], {})),
         "hosts_remove": ({"host": "a"}, ([], {})),
         "hosts_list": ({}, ([{"host": "b", "source": "local"}, {"host": "c", "source": "local"}], {})),
         "hosts_reload": ({}, ([], {})),
         "wait": ({"peers": None, "timeout_s": 5}, ([], {"ready": True, "missing": ""})),
     }
-    assert set(VERBS) == set(answers)
+    assert set(VERBS) == {*answers, "peers_watch"}  # which has no end
     with live.client() as raw:
         for verb, (args, (rows, result)) in answers.items():
             assert (rows, Done(7, result)) == raw.ask(verb, **args)
@@ -41,7 +43,7 @@ def test_what_is_missing_is_said_when_a_wait_ends(live: Live) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "hint"),
-    [("statsu", "did you mean 'status'?"), ("zzz", "there are: hosts_add"), ("p" * 100_000, "no verb")],
+    [("statsu", "did you mean 'status'?"), ("zzz", "there are: clients, hosts_add"), ("p" * 100_000, "no verb")],
 )
 def test_an_unknown_verb_is_met_with_the_nearest(live: Live, verb: str, hint: str) -> None:
     """A misspelt verb gets the nearest name, a strange one the list, a very long one a short answer."""
@@ -65,6 +67,8 @@ def test_an_unknown_verb_is_met_with_the_nearest(live: Live, verb: str, hint: st
         ("wait", {"timeout_s": "5"}),
         ("wait", {"timeout_s": 86_401}),
         ("wait", {"until": 5}),
+        ("matching", {}),
+        ("matching", {"routing_key": "k" * 256}),
     ],
 )
 def test_bad_arguments_are_refused_by_name(live: Live, verb: str, args: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from mirosd_client.messages import (
     Ask,
+    Closing,
     DaemonMessage,
     Done,
     Failed,
@@ -16,19 +17,27 @@ from mirosd_client.messages import (
     decode_client_message,
     encode_message,
 )
-from mirosd_client.wire import FrameReader
+from mirosd_client.record import Record, decode_records
+from mirosd_client.wire import Events, FrameReader, FrameType, Settled, decode_events, encode_settled
 
-Answer = tuple[list[dict[str, Any]], dict[str, Any]] | tuple[str, str]
-"""Rows and result, or the code and message of a failure."""
+Answer = tuple[list[dict[str, Any]], dict[str, Any] | None] | tuple[str, str]
+"""Rows and result (None: the answer goes on), or the code and message of a failure."""
 
 
 class FakeDaemon(socketserver.UnixStreamServer):
-    """Answers each verb from `answers`, and notes in `asked` what it was asked."""
+    """Answers each verb from `answers`, and notes in `asked` what it was asked.
+
+    Attributes:
+        settled: what is said to events, each time in order; a Closing ends the connection instead.
+        events: what came, as (what the frame says, its records).
+    """
 
     def __init__(self, path: Path, answers: dict[str, Answer]) -> None:
         super().__init__(str(path), _Session)
         self.path, self.answers = str(path), answers
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.settled: list[Settled | Closing] = [Settled(1, 1, 0)]
+        self.events: list[tuple[Events, list[Record]]] = []
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
     def __enter__(self) -> Self:
@@ -46,8 +55,16 @@ class FakeDaemon(socketserver.UnixStreamServer):
         first, second = self.answers[ask.verb]
         if isinstance(first, str):
             return [Failed(ask.id, first, str(second))]
-        assert isinstance(second, dict)
-        return [*(Row(ask.id, row) for row in first), Done(ask.id, second)]
+        assert not isinstance(second, str)
+        rows: list[DaemonMessage] = [Row(ask.id, row) for row in first]
+        return rows if second is None else [*rows, Done(ask.id, second)]
+
+    def reply_to_events(self, events: Events) -> bytes:
+        """Give the frames that answer events."""
+        self.events.append((events, list(decode_records(events.records))))
+        return b"".join(
+            encode_settled(*one) if isinstance(one, Settled) else encode_message(one) for one in self.settled
+        )
 
 
 class _Session(socketserver.BaseRequestHandler):
@@ -58,6 +75,9 @@ class _Session(socketserver.BaseRequestHandler):
         reader = FrameReader()
         while data := self.request.recv(65536):
             for frame in reader.feed(data):
+                if frame.type is FrameType.EVENTS:
+                    self.request.sendall(self.server.reply_to_events(decode_events(frame.body)))
+                    continue
                 message = decode_client_message(frame.body)
                 replies: list[DaemonMessage] = []
                 if isinstance(message, Hello):

@@ -25,6 +25,9 @@ READY = {
 VERBS = [
     ["status"],
     ["peers"],
+    ["peers", "--watch"],
+    ["clients"],
+    ["send", "PING"],
     ["hosts", "list"],
     ["hosts", "add", "h"],
     ["hosts", "remove", "h"],
@@ -61,7 +64,7 @@ def test_options_of_one_run_do_not_reach_the_next(daemon: FakeDaemon, run: Run) 
     assert run("hosts", "list").stdout.startswith("HOST")
 
 
-@pytest.mark.parametrize("words", [[], *VERBS])
+@pytest.mark.parametrize("words", [[], ["completion"], *VERBS])
 def test_every_command_has_help_and_the_common_options(words: list[str]) -> None:
     """--help tells what a command does, and that it takes --json and --socket; it asks no daemon."""
     result = CliRunner(env={"MIROSD_SOCKET": "/nowhere"}).invoke(main, [*words, "--help"])

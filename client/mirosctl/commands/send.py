@@ -1,0 +1,73 @@
+"""mirosctl send: one event, as any program sends it, and whom it reached.
+
+Each daemon says how many queues of its own programs the routing key matches, as brokers
+do not tell; that no broker at all had a queue is the brokers' own word.
+"""
+
+from typing import Any
+
+import click
+import msgspec
+
+from mirosctl.options import Options, common_options
+from mirosctl.output import show_json
+from mirosd_client.control import ControlConnection
+from mirosd_client.limits import EVENT_TTL_S, MAX_ROUTING_KEY_BYTES
+from mirosd_client.printable import printable, printable_deep
+from mirosd_client.signal_name import is_sane
+from mirosd_client.wire import DEFAULT_ROUTING_KEY
+
+
+def _signal(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if not is_sane(name):
+        raise click.BadParameter(f"no receiver makes an event of a signal named {name!a}")
+    return name
+
+
+def _payload(_context: click.Context, _parameter: click.Parameter, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise click.BadParameter(f"not JSON: {exc}") from exc
+
+
+def _routing_key(_context: click.Context, _parameter: click.Parameter, key: str) -> str:
+    try:
+        is_short = len(key.encode()) <= MAX_ROUTING_KEY_BYTES
+    except UnicodeEncodeError as exc:  # bytes on the command line that are no UTF-8
+        raise click.BadParameter("a routing key is text") from exc
+    if not is_short:
+        raise click.BadParameter(f"a routing key has at most {MAX_ROUTING_KEY_BYTES} bytes")
+    return key
+
+
+@click.command()
+@click.argument("signal", callback=_signal)
+@click.option("--payload", metavar="JSON", default="null", callback=_payload, help="What the event carries.")
+@click.option("--key", default=DEFAULT_ROUTING_KEY, show_default=True, callback=_routing_key, help="Its routing key.")
+@common_options
+@click.pass_obj
+def send(options: Options, signal: str, payload: Any, key: str) -> None:
+    """Transmit one event, and say how many queues on how many hosts matched its routing key.
+
+    That nobody hears it is a warning and not a failure: exit status 0, as for any sender.
+    """
+    with ControlConnection(options.socket) as connection:
+        event = connection.transmit(signal, payload, key)
+        _, matched = connection.ask("matching", {"routing_key": key})
+    is_settled, is_unroutable = event.settled >= event.safe, event.unroutable > 0
+    if options.as_json:
+        progress = {"accepted": True, "settled": is_settled, "unroutable": is_unroutable}
+        show_json("send", printable_deep({**matched, **progress}))
+    else:
+        click.echo(_whom(matched))
+    if is_unroutable:
+        click.echo(printable(f"warning: nobody is bound to {key} on any host"), err=True)
+    if not is_settled:
+        click.echo(f"warning: a broker is away; it gets the event if it is back within {EVENT_TTL_S:g} s", err=True)
+
+
+def _whom(matched: dict[str, Any]) -> str:
+    queues, hosts, unanswered = matched["queues"], matched["hosts"], matched["unanswered"]
+    text = f"matched {queues} queue{'' if queues == 1 else 's'} on {hosts} host{'' if hosts == 1 else 's'}"
+    return printable(text + (f"; no answer from {', '.join(unanswered)}" if unanswered else ""))

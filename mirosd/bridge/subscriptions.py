@@ -1,0 +1,131 @@
+"""What this host's charts are subscribed to, and so what may be heard here at all."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from mirosd.core.broker import Consumer
+from mirosd.core.interfaces import ClientSession
+from mirosd.core.topic import topic_matches
+from mirosd.names import NETWORK_NAMES, NETWORKS
+from mirosd_client.messages import Subscribe
+from mirosd_client.wire import Network
+
+MAX_KNOWN_KEYS = 4096
+"""Routing keys whose answer is kept; a program that makes up keys pays for them itself."""
+
+
+class Subscription:
+    """One binding of one chart: its queue, its consumer while there is one, its client while connected."""
+
+    def __init__(self, session: ClientSession, request: Subscribe) -> None:
+        self.session: ClientSession | None = session
+        self.number = request.subscription
+        self.network = NETWORKS[request.network]
+        self.binding_key, self.chart = request.binding_key, request.chart
+        self.queue = ""  # its name, once declared
+        self.consumer: Consumer | None = None
+        self.is_bound = False
+        self.epoch = 0
+        self.delivered = 0  # last delivery tag of this epoch
+        self.acknowledged = 0
+        self.bound_keys: set[str] = set()
+        self.lock = asyncio.Lock()
+        self.linger: asyncio.TimerHandle | None = None
+
+    def display(self) -> dict[str, Any]:
+        """Give what people may see."""
+        return {
+            "chart": self.chart,
+            "network": NETWORK_NAMES[self.network],
+            "binding_key": self.binding_key,
+            "state": "bound" if self.is_bound else "pending",
+            "unacknowledged": self.delivered - self.acknowledged,
+        }
+
+
+class Subscriptions:
+    """All subscriptions of this host, those of clients that left just now included. Thread: loop.
+
+    Args:
+        clock: monotonic seconds.
+        heirs_s: for how long queues of an earlier start may be on the broker whose
+            clients have not asked for them again yet.
+    """
+
+    def __init__(self, clock: Callable[[], float], heirs_s: float) -> None:
+        self._clock = clock
+        self._heirs_until_s = clock() + heirs_s
+        self._subscriptions: dict[tuple[str, int], Subscription] = {}
+        self._may_hear: dict[str, bool] = {}
+
+    @property
+    def connected(self) -> int:
+        """How many have a connected client."""
+        return sum(subscription.session is not None for subscription in self._subscriptions.values())
+
+    def all(self) -> list[Subscription]:
+        """Give all of them."""
+        return list(self._subscriptions.values())
+
+    def find(self, client: str, number: int) -> Subscription | None:
+        """Give a client's subscription."""
+        return self._subscriptions.get((client, number))
+
+    def take(self, session: ClientSession, request: Subscribe) -> Subscription:
+        """Give the subscription that is asked for: a new one, or the one that this client had."""
+        self.changed()
+        subscription = self.find(session.client, request.subscription)
+        if subscription is None:
+            subscription = Subscription(session, request)
+            self._subscriptions[session.client, request.subscription] = subscription
+            return subscription
+        subscription.session = session
+        subscription.binding_key, subscription.chart = request.binding_key, request.chart
+        if subscription.linger is not None:
+            subscription.linger.cancel()
+        return subscription
+
+    def drop(self, client: str, number: int) -> Subscription | None:
+        """Take a subscription out and give it."""
+        self.changed()
+        return self._subscriptions.pop((client, number), None)
+
+    def changed(self) -> None:
+        """A binding came or went."""
+        self._may_hear.clear()
+
+    def display(self, client: str) -> list[dict[str, Any]]:
+        """Give what people may see of a connected client's subscriptions, in the order of their numbers."""
+        return [
+            subscription.display()
+            for (owner, _), subscription in sorted(self._subscriptions.items())
+            if owner == client and subscription.session is not None
+        ]
+
+    def count_matches(self, routing_key: str) -> int:
+        """Give how many mesh queues a routing key matches.
+
+        After a restart, queues whose clients are not back yet are not known.
+        """
+        return sum(
+            any(topic_matches(key, routing_key) for key in subscription.bound_keys)
+            for subscription in self._subscriptions.values()
+            if subscription.network is Network.MESH
+        )
+
+    def may_hear(self, routing_key: str) -> bool:
+        """Tell whether a queue of this host may be bound to a key: what is certain not to be heard need not be sent."""
+        if self._clock() < self._heirs_until_s:
+            return True
+        known = self._may_hear.get(routing_key)
+        if known is None:
+            if len(self._may_hear) >= MAX_KNOWN_KEYS:
+                self._may_hear.clear()
+            known = self._may_hear[routing_key] = any(
+                topic_matches(key, routing_key)
+                for subscription in self._subscriptions.values()
+                if subscription.network is Network.MESH
+                for key in {subscription.binding_key, *subscription.bound_keys}
+            )
+        return known
