@@ -10,9 +10,9 @@ from mirosd.backends import memory_exchange
 from mirosd.backends.memory import MemoryBroker
 from mirosd.backends.memory_channel import Channel
 from mirosd.backends.memory_connection import Connection
-from mirosd.backends.memory_exchange import topic_matches
 from mirosd.backends.memory_queue import Held, Message, Queue
 from mirosd.backends.memory_vhost import Vhost
+from mirosd.core.topic import topic_matches
 from mirosd.errors import BrokerError
 from tests.backends import broker_contract, broker_loss_contract, broker_queue_contract
 from tests.backends.memory_rig import MemoryRig
