@@ -140,11 +140,16 @@ def _bind(path: Path, mode: int, group: str | None) -> BoundSocket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.bind(os.fspath(path))
+    except BaseException:
+        listening.close()
+        raise
+    try:
         path.chmod(mode if group is None or _give_to(path, group) else mode & 0o700)
         listening.listen(BACKLOG)  # before this nobody can connect, whatever the file's mode has been
         return BoundSocket(listening, path, _identity(path))
     except BaseException:
         listening.close()
+        path.unlink(missing_ok=True)  # ours, and nobody will ever listen on it
         raise
 
 

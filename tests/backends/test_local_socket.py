@@ -56,6 +56,8 @@ def test_a_missing_group_stops_a_service(path: Path) -> None:
     with pytest.raises(StartError, match="groupadd --system no-such-group"):
         make(path, group="no-such-group")
 
+    assert not path.exists(), "a file that nobody listens on"
+
 
 def test_a_missing_group_makes_a_users_socket_private(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not root goes on without the group, alone at the socket."""
