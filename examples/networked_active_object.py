@@ -3,7 +3,7 @@
     outer    INIT / after 2 to 7 s: to_inner; transmit other_to_outer
     |        to_inner, other_to_inner -> inner
     |
-    +- inner ENTRY / after 2 to 7 s: to_outer; transmit other_to_inner
+    +- inner ENTRY / forget to_inner; after 2 to 7 s: to_outer; transmit other_to_inner
              EXIT / forget to_outer
              to_inner, other_to_inner: nothing (or they would answer each other for ever)
              to_outer, other_to_outer -> outer
@@ -42,6 +42,10 @@ class Talker(NetworkedActiveObject):
         """Post an event to this very chart, once, after a while."""
         self.post_fifo(Event(signal=signal), period=random.uniform(2, 7) / self.speed, times=1)
 
+    def forget(self, signal):
+        """Take back what `soon` would post; else each round would add a timer to those that still run."""
+        self.cancel_events(Event(signal=signal))
+
 
 @spy_on
 def outer(chart, e):
@@ -59,11 +63,12 @@ def outer(chart, e):
 def inner(chart, e):
     """Waiting to go out."""
     if e.signal == signals.ENTRY_SIGNAL:
+        chart.forget(signals.to_inner)
         chart.soon(signals.to_outer)
         chart.tell_others(signals.other_to_inner)
         return return_status.HANDLED
     if e.signal == signals.EXIT_SIGNAL:
-        chart.cancel_events(Event(signal=signals.to_outer))
+        chart.forget(signals.to_outer)
         return return_status.HANDLED
     if e.signal in (signals.to_inner, signals.other_to_inner):
         return return_status.HANDLED

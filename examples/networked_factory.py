@@ -3,7 +3,7 @@
 outer    INIT / after 2 to 7 s: to_inner; transmit other_to_outer
 |        to_inner, other_to_inner -> inner
 |
-+- inner ENTRY / after 2 to 7 s: to_outer; transmit other_to_inner
++- inner ENTRY / forget to_inner; after 2 to 7 s: to_outer; transmit other_to_inner
          EXIT / forget to_outer
          to_inner, other_to_inner: nothing
          to_outer, other_to_outer -> outer
@@ -55,14 +55,15 @@ class Talker(NetworkedFactory):
         return self.trans(self.inner)
 
     def inner_ENTRY(self, e):
-        """Go out after a while; tell the others that we are in."""
+        """In already: forget that timer. Go out after a while; tell the others that we are in."""
+        self.forget(signals.to_inner)
         self.soon(signals.to_outer)
         self.tell_others(signals.other_to_inner)
         return return_status.HANDLED
 
     def inner_EXIT(self, e):
         """Out already: forget the timer."""
-        self.cancel_events(Event(signal=signals.to_outer))
+        self.forget(signals.to_outer)
         return return_status.HANDLED
 
     def inner_to_inner(self, e):
@@ -87,6 +88,10 @@ class Talker(NetworkedFactory):
     def soon(self, signal):
         """Post an event to this very chart, once, after a while."""
         self.post_fifo(Event(signal=signal), period=random.uniform(2, 7) / self.speed, times=1)
+
+    def forget(self, signal):
+        """Take back what `soon` would post; else each round would add a timer to those that still run."""
+        self.cancel_events(Event(signal=signal))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What both example programs do around their chart: options, trace lines, running, the figures at the end."""
+"""What both example programs do around their chart: options, traces, running, the figures at the end."""
 
 import argparse
 import json
@@ -23,18 +23,15 @@ def new_name(suffix: str) -> str:
     return f"{uuid.uuid4().hex[:5]}_{suffix}"
 
 
-def print_trace(line: str) -> None:
-    """Print a line of the live trace."""
-    print(f" [+t] {line.strip()}", flush=True)
-
-
 def run(chart: Any, start: Any, seconds: float, figures: Path | None) -> None:
-    """Run a chart for so long, or until SIGTERM or Ctrl-C; then close it and write the figures."""
+    """Run a chart for so long, or until SIGTERM or Ctrl-C; then close it and write the figures.
+
+    Its terminal shows what it does (its name blue) and what the charts of all other programs do (purple).
+    """
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    chart.live_trace = True
-    chart.register_live_trace_callback(print_trace)
+    chart.enable_snoop_trace()
     with chart:
         chart.start_at(start)
         done.wait(seconds)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mirosd_client.client import Client as Client
     from mirosd_client.codec import register as register
     from mirosd_client.control import ControlConnection as ControlConnection
+    from mirosd_client.nets import MirosNets as MirosNets
     from mirosd_client.networked import NetworkedActiveObject as NetworkedActiveObject
     from mirosd_client.networked import NetworkedFactory as NetworkedFactory
     from mirosd_client.received import Received as Received
@@ -27,6 +28,7 @@ _HOME = {
     "Client": "mirosd_client.client",
     "ControlConnection": "mirosd_client.control",
     "Event": "mirosd_client.shell",
+    "MirosNets": "mirosd_client.nets",
     "NetworkedActiveObject": "mirosd_client.networked",
     "NetworkedFactory": "mirosd_client.networked",
     "Received": "mirosd_client.received",

@@ -61,7 +61,7 @@ class Listener(Protocol):
         """A message that answers something."""
 
     def delivered(self, delivery: Delivery) -> None:
-        """Events; may raise RemoteProtocolError."""
+        """Events."""
 
     def settled(self, settled: Settled) -> None:
         """The window has moved."""

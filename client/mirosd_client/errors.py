@@ -73,3 +73,9 @@ class ClientClosedError(MirosdError):
     """The client was closed; it accepts no more events."""
 
     code = "client_closed"
+
+
+class MirosApiException(MirosdError, TypeError):  # noqa: N818 -- the ancestor's name
+    """What was given as a statechart cannot do what one must."""
+
+    code = "miros_api"

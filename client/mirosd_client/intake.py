@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mirosd_client.errors import RemoteProtocolError
 from mirosd_client.messages import Subscribe
-from mirosd_client.record import Record, decode_records
+from mirosd_client.record import Record, salvage_records
 from mirosd_client.wire import Delivery
 
 FORGET_SOURCE_S = 600.0
@@ -50,6 +51,7 @@ class Intake:
         self.request = request
         self.is_waiting = False
         self.duplicates = 0
+        self.undecodable = 0
         self._own = own
         self._take = take
         self._has_room = has_room
@@ -60,10 +62,15 @@ class Intake:
     def deliver(self, delivery: Delivery, now_s: float) -> int:
         """Keep what is new of a delivery; gives the highest clock reading in it.
 
-        Raises:
-            RemoteProtocolError: its bytes are no records; nothing of it was kept.
+        What is no record is counted and left out. Whoever wrote it on another host must not
+        be able to keep this one from its events, so the delivery is taken like any other.
         """
-        records = list(decode_records(delivery.records))
+        records: list[Record] = []
+        for record in salvage_records(delivery.records):
+            if isinstance(record, RemoteProtocolError):
+                self.undecodable += 1
+            else:
+                records.append(record)
         fresh = deque(record for record in records if self._is_new(record, now_s))
         self._backlog.append(_Arrived(delivery.tag, fresh))
         if now_s >= self._prune_at_s:

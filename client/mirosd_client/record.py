@@ -21,7 +21,7 @@ does not know, so that later versions can add some (the cause of an event is one
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mirosd_client.errors import LocalProtocolError, RemoteProtocolError
 from mirosd_client.limits import MAX_PAYLOAD_BYTES, MAX_RECORDS
@@ -95,33 +95,48 @@ def with_age(record: bytes, age_ms: int) -> bytes:
 
 def decode_records(buffer: bytes | memoryview) -> Iterator[Record]:
     """Give each record of a run, in order; RemoteProtocolError for anything that is not one."""
+    for record in salvage_records(buffer):
+        if isinstance(record, RemoteProtocolError):
+            raise record
+        yield record
+
+
+def salvage_records(buffer: bytes | memoryview) -> Iterator[Record | RemoteProtocolError]:
+    """Give each record of a run, in order, and for each that is none the error; after a wrong size there is no more."""
     data = bytes(buffer)
     offset, end = 0, len(data)
     while offset < end:
         try:
-            size, client, chart, sequence, hlc, age_ms, type_len, signal_len, ext_len = _HEADER.unpack_from(
-                data, offset
-            )
-        except struct.error as exc:
-            raise RemoteProtocolError(f"a record's header is cut off at byte {offset}") from exc
-        start = offset + HEADER_BYTES
-        stop = offset + _SIZE_BYTES + size
-        signal_at = start + type_len
-        ext_at = signal_at + signal_len
-        payload_at = ext_at + ext_len
-        if payload_at > stop or stop > end:
-            raise RemoteProtocolError(f"a record's fields do not fit its size at byte {offset}")
-        if stop - payload_at > MAX_PAYLOAD_BYTES:
-            raise RemoteProtocolError("a record's payload is larger than 256 KiB", code="too_large")
+            header = _HEADER.unpack_from(data, offset)
+        except struct.error:
+            yield RemoteProtocolError(f"a record's header is cut off at byte {offset}")
+            return
+        stop = offset + _SIZE_BYTES + header[0]
+        if stop > end or stop < offset + HEADER_BYTES:
+            yield RemoteProtocolError(f"a record's size does not fit at byte {offset}")
+            return
         try:
-            content_type = data[start:signal_at].decode("ascii")
-            signal = data[signal_at:ext_at].decode()
-        except UnicodeDecodeError as exc:
-            raise RemoteProtocolError("a record's content type or signal name is not text") from exc
-        yield Record(
-            client, chart, sequence, hlc, age_ms, content_type, signal, data[ext_at:payload_at], data[payload_at:stop]
-        )
+            yield _decode(header, data[offset + HEADER_BYTES : stop])
+        except RemoteProtocolError as exc:
+            yield exc
         offset = stop
+
+
+def _decode(header: tuple[Any, ...], body: bytes) -> Record:
+    _size, client, chart, sequence, hlc, age_ms, type_len, signal_len, ext_len = header
+    ext_at = type_len + signal_len
+    payload_at = ext_at + ext_len
+    if payload_at > len(body):
+        raise RemoteProtocolError(f"record {sequence} has fields that do not fit its size")
+    if len(body) - payload_at > MAX_PAYLOAD_BYTES:
+        raise RemoteProtocolError(f"record {sequence} has a payload larger than 256 KiB", code="too_large")
+    try:
+        content_type = body[:type_len].decode("ascii")
+        signal = body[type_len:ext_at].decode()
+    except UnicodeDecodeError as exc:
+        raise RemoteProtocolError(f"record {sequence} has a content type or signal name that is no text") from exc
+    extension, payload = body[ext_at:payload_at], body[payload_at:]
+    return Record(client, chart, sequence, hlc, age_ms, content_type, signal, extension, payload)
 
 
 def scan_records(buffer: bytes | memoryview, client: bytes) -> Span:

@@ -8,6 +8,8 @@ holds `lock`. Every operation is O(1) per event.
     accept -> [unsent] -> take_batch -> [sent] -> settle -> gone
                   ^------- rewind ---------'
 
+Instrumentation (the snoop networks) has half of it at most, and gives way to events.
+
 Sequence numbers rise through sent and then unsent, so what is safe, expired or to be
 evicted is always at the left end.
 """
@@ -55,7 +57,7 @@ class Window:
         self.lock = threading.Lock()
         self.last_sequence = 0
         self.safe = 0
-        self.uninsured = self.expired = self.evicted = self.refused = 0
+        self.uninsured = self.expired = self.evicted = self.refused = self.snoop_dropped = 0
         self._window_bytes = window_bytes
         self._ttl_s = ttl_s
         self._held_bytes = 0
@@ -71,7 +73,7 @@ class Window:
         now_s: float,
         on_full: OnFull = "refuse",
     ) -> bool:
-        """Keep an event; False when there is no room for it and the policy is to refuse.
+        """Keep an event; False when there is no room for it and the policy is to refuse, or it is instrumentation.
 
         Args:
             make_record: gives the encoded record (age 0) for the sequence number it is to have.
@@ -81,17 +83,19 @@ class Window:
         """
         sequence = self.last_sequence + 1
         record = make_record(sequence)
+        size = len(record) + ENTRY_BYTES
         self.expire(now_s)
-        if self._held_bytes + len(record) + ENTRY_BYTES > self._window_bytes and not self._make_room(
-            len(record) + ENTRY_BYTES, on_full
-        ):
+        if network is not Network.MESH and 2 * (self._held_bytes + size) > self._window_bytes:
+            self.snoop_dropped += 1
+            return False
+        if self._held_bytes + size > self._window_bytes and not self._make_room(size, on_full):
             self.refused += 1
             if on_full == "raise":
                 raise WindowFullError(f"{self._held_bytes} bytes of events are waiting for the daemon")
             return False
         self.last_sequence = sequence
         self._unsent.append(Entry(sequence, network, routing_key, record, now_s))
-        self._held_bytes += len(record) + ENTRY_BYTES
+        self._held_bytes += size
         return True
 
     def take_batch(self, now_s: float) -> Batch | None:
@@ -132,7 +136,9 @@ class Window:
     def expire(self, now_s: float) -> None:
         """Let go of events whose time to live is over; those that are safe are the daemon's to count."""
         while (oldest := self._oldest()) is not None and now_s - oldest.accepted_s > self._ttl_s:
-            if oldest.sequence > self.safe:
+            if oldest.network is not Network.MESH:
+                self.snoop_dropped += oldest.sequence > self.safe
+            elif oldest.sequence > self.safe:
                 self.expired += 1
             self._drop_oldest()
 
@@ -152,7 +158,9 @@ class Window:
 
     def _make_room(self, size: int, on_full: OnFull) -> bool:
         while self._held_bytes + size > self._window_bytes and (oldest := self._oldest()) is not None:
-            if oldest.sequence <= self.safe:
+            if oldest.network is not Network.MESH:
+                self.snoop_dropped += oldest.sequence > self.safe
+            elif oldest.sequence <= self.safe:
                 self.uninsured += 1
             elif on_full == "drop_oldest":
                 self.evicted += 1

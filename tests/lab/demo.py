@@ -3,7 +3,8 @@
     make demo        (DEMO_JSON=FILE writes the figures)
 
 Each host has a RabbitMQ and a mirosd of its own and runs both example programs. What is printed is what happens, as
-it happens. Exit status 0 only if events crossed in both directions.
+it happens. Each of the four programs shows the traces of all four; what is printed is the terminal of the first one.
+Exit status 0 only if events crossed in both directions.
 
 How much crossed is a lower bound, so that nothing is claimed that did not happen: what the two programs of a host
 received from others, less all that either sent (the sibling on the same host hears that too), halved (both hear each
@@ -51,42 +52,47 @@ class Talk:
     def __init__(self, hosts: Sequence[Host]) -> None:
         """Start both programs on each host."""
         self._counts: dict[str, list[Path]] = {host.name: [] for host in hosts}
-        self._shown: dict[Program, int] = {}
+        self._programs: list[Program] = []
+        self._shown = 0
         for host in hosts:
             for example in EXAMPLES:
                 counts = host.directory / f"{example}.json"
                 script = ROOT / "examples" / f"{example}.py"
                 program = Program(host, script, "--fast", "--seconds", str(TALK_S), "--json", str(counts))
                 program.start()
-                self._shown[program] = 0
+                self._programs.append(program)
                 self._counts[host.name].append(counts)
 
     def new_lines(self) -> list[str]:
-        """Give the lines printed since the last call, each after the name of its host."""
-        lines = []
-        for program, shown in self._shown.items():
-            complete = program.log().rpartition("\n")[0].split("\n")
-            lines += [f"{program.host.name} | {line.strip()}" for line in complete[shown:] if line.strip()]
-            self._shown[program] = len(complete) if complete != [""] else 0
+        """Give the lines that the first program printed since the last call."""
+        complete = self._programs[0].log().split("\n")[:-1]
+        lines, self._shown = complete[self._shown :], len(complete)
         return lines
 
     def is_over(self) -> bool:
         """Tell whether all programs have ended."""
-        return not any(program.is_running for program in self._shown)
+        return not any(program.is_running for program in self._programs)
 
     def crossed(self) -> dict[str, int]:
         """Give how many events came over from the other host, by direction, at least."""
         first, second = self._counts
         return {f"{second}->{first}": self._from_afar(first), f"{first}->{second}": self._from_afar(second)}
 
+    def charts(self) -> dict[str, list[str]]:
+        """Give the names of the charts of each host."""
+        return {host: [str(counts["chart"]) for counts in self._read(host)] for host in self._counts}
+
     def failures(self) -> list[str]:
         """Give the end of what each program printed that did not end well."""
-        return [program.log()[-2000:] for program in self._shown if program.wait() != 0]
+        return [program.log()[-2000:] for program in self._programs if program.wait() != 0]
 
     def _from_afar(self, host: str) -> int:
-        counts = [json.loads(path.read_text()) for path in self._counts[host]]
+        counts = self._read(host)
         deliveries = sum(int(count["received_from_other"]) - int(count["transmitted"]) for count in counts)
         return max(0, deliveries) // len(counts)
+
+    def _read(self, host: str) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in self._counts[host]]
 
 
 def run(story: Story) -> dict[str, Any]:
@@ -117,11 +123,15 @@ def run(story: Story) -> dict[str, Any]:
         story.show(daemon.ctl("peers").stdout)
     peers = {daemon.host.name: daemon.ask("peers")["peers"] for daemon in daemons}
 
-    story.tell(f"both example programs start on both hosts; what their statecharts do, live, for {TALK_S} s:")
+    story.tell(
+        f"both example programs start on both hosts; the trace on one terminal of {lan.hosts[0].name}, for {TALK_S} s:"
+    )
     talk = Talk(lan.hosts)
     _watch(story, talk)
     for failure in talk.failures():
         story.show(failure)
+    for host, charts in talk.charts().items():
+        story.tell(f"of {host}: {' and '.join(charts)}")
     crossed = talk.crossed()
     for direction, events in crossed.items():
         story.tell(f"{direction}: at least {events} events crossed")
