@@ -9,7 +9,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=
 PRIVATE := $(AS_ROOT) $(BIN)/python -m tests.lab.enter -- env HYPOTHESIS_STORAGE_DIRECTORY=/run/lab/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check help
+.PHONY: demo test check bench help
 
 demo: $(READY) ## two hosts in private network namespaces find each other and talk; DEMO_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m tests.lab.demo $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
@@ -17,11 +17,15 @@ demo: $(READY) ## two hosts in private network namespaces find each other and ta
 test: $(READY) ## the whole test suite, where no packet can leave the machine
 	@$(PRIVATE) $(BIN)/python -m pytest -p no:cacheprovider tests
 
+bench: $(READY) ## the benchmarks, a table of ratios; ROUNDS=1 QUICK=1 for a look, BENCH_JSON=FILE for the figures
+	@$(PRIVATE) $(BIN)/python -m bench $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(QUICK),--quick) \
+	  $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
+
 check: $(READY) ## formatter, linter, types, import floors: before each commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.lab
+	$(BIN)/mypy -p tests.lab -p bench
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
 $(READY): pyproject.toml client/pyproject.toml packaging/dev/prepare
