@@ -9,13 +9,17 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=
 PRIVATE := $(AS_ROOT) $(BIN)/python -m tests.lab.enter -- env HYPOTHESIS_STORAGE_DIRECTORY=/run/lab/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench help
+.PHONY: demo test check coverage bench help
 
 demo: $(READY) ## two hosts in private network namespaces find each other and talk; DEMO_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m tests.lab.demo $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
 
 test: $(READY) ## the whole test suite, where no packet can leave the machine
 	@$(PRIVATE) $(BIN)/python -m pytest -p no:cacheprovider tests
+
+coverage: $(READY) ## which lines and branches the tests reach that need no lab (few examples of each property)
+	@$(PRIVATE) env MIROSD_EXAMPLES=200 COVERAGE_FILE=/run/lab/coverage sh -c '$(BIN)/coverage run -m pytest -q \
+	  -p no:cacheprovider -m "not lab" tests && $(BIN)/coverage report --skip-covered --sort=cover'
 
 bench: $(READY) ## the benchmarks, a table of ratios; ROUNDS=1 QUICK=1 for a look, BENCH_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m bench $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(QUICK),--quick) \
