@@ -65,6 +65,12 @@ def own() -> Iterator[Own]:
 Make = Callable[..., MirosNets]
 
 
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    """What earlier tests left to be shown is shown before."""
+    assert TERMINAL.flush(30)
+
+
 @pytest.fixture
 def make(own: Own, client: Client) -> Iterator[Make]:
     """Make the networks of that object; they end with the test."""
@@ -105,6 +111,17 @@ def test_an_object_of_ones_own_is_on_the_mesh(daemon: FakeDaemon, own: Own, make
     until(lambda: link.unsubscribes == [number])
     nets.start_threads()
     until(lambda: len(link.subscribes) == 2)
+
+
+def test_threads_may_be_stopped_and_started_again(client: Client) -> None:
+    """As often as anybody likes: a networked chart looks once for room after each step."""
+    chart = NetworkedFactory("a", client=client)
+    for _ in range(3):
+        chart.nets.start_threads()
+        assert chart.nets.mesh.started
+        assert len(chart.after_step) == 1
+        chart.nets.stop_threads()
+        assert not chart.nets.mesh.started
 
 
 def test_callbacks_of_ones_own_get_what_arrives(daemon: FakeDaemon, make: Make) -> None:
@@ -217,7 +234,9 @@ def test_an_object_of_ones_own_is_watched(
     assert " [+s] \x1b[34mown\x1b[0m MOVE:moving" in printed
 
 
-def test_texts_can_be_sent_as_the_ancestors_callbacks_did(daemon: FakeDaemon, make: Make) -> None:
+def test_texts_can_be_sent_as_the_ancestors_callbacks_did(
+    daemon: FakeDaemon, make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Without being enabled: sent, and not shown here."""
     nets = make()
 
@@ -231,6 +250,8 @@ def test_texts_can_be_sent_as_the_ancestors_callbacks_did(daemon: FakeDaemon, ma
         ("scribble", None, "a remark"),
         ("spy", None, "START"),
     ]
+    assert TERMINAL.flush(30)
+    assert not capsys.readouterr().out
 
 
 def test_what_is_no_chart_is_refused() -> None:

@@ -52,6 +52,12 @@ def plain(chart: Any, e: Any) -> Any:
 Make = Callable[..., NetworkedActiveObject]
 
 
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    """What earlier tests left to be shown is shown before."""
+    assert TERMINAL.flush(30)
+
+
 @pytest.fixture
 def make(client: Client) -> Iterator[Make]:
     """Make charts, not started; they end with the test."""
@@ -355,7 +361,7 @@ def test_who_may_not_watch_is_told_once_and_goes_on(
 
 
 def test_without_a_daemon_lines_are_shown_and_take_no_room_from_events(
-    socket_file: Path, reactor: Reactor, screen: Screen
+    socket_file: Path, reactor: Reactor, screen: Screen, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A storm of lines neither blocks nor refuses an event; what found no room is counted."""
     client = Client(str(socket_file), reactor=reactor, window_bytes=20_000)
@@ -368,6 +374,7 @@ def test_without_a_daemon_lines_are_shown_and_take_no_room_from_events(
     assert all(accepted)
     assert client.counters()["snoop_dropped"] > 900
     assert (client.counters()["refused"], client.counters()["evicted"]) == (0, 0)
+    assert "window" not in caplog.text, "that is said of events alone"
     assert screen.lines == [f" [+t] [me] # line {n}" for n in range(1000)]
     client.close(0)
 
