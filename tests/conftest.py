@@ -1,5 +1,6 @@
 """Where tests get the lab from, and the guard that lets no lab test run where a packet could leave."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,12 @@ from tests.lab.namespaces import Lan
 
 
 def pytest_sessionstart() -> None:
-    """Refuse to start on a machine that calls itself private and is not."""
+    """Refuse to start on a machine that calls itself private and is not; let programs hear Ctrl-C.
+
+    A shell starts background jobs with SIGINT ignored, and that is inherited: tests
+    that interrupt a program would wait for ever.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     found = faults() if is_inside() else []
     if found:
         pytest.exit("the lab is not private: " + "; ".join(found), returncode=3)

@@ -15,10 +15,11 @@ class Process:
     """One program: started, stopped, killed, paused; its output is kept through restarts."""
 
     def __init__(self, host: Host, name: str) -> None:
-        """Describe the program; nothing runs yet."""
+        """Describe the program, with an empty log; nothing runs yet."""
         self.host = host
         self.name = name
         self.log_path = host.directory / f"{name}.log"
+        self.log_path.unlink(missing_ok=True)  # hosts outlive tests, and a test's lines are its own
         self._process: subprocess.Popen[str] | None = None
 
     def launch(self, argv: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> None:
