@@ -134,7 +134,7 @@ class BrokerSettings:
     password_file: FilePath | None = None
     """A file whose first line is the password."""
     advertise: tuple[Annotated[str, check_host], ...] = ()
-    """HOST[:PORT] where other hosts reach this broker; empty: this host's own addresses, port of `url`."""
+    """HOST[:PORT] where other hosts reach this broker, told to them inside sealed answers; empty: nothing is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +182,10 @@ class NetworksSettings:
 
 @dataclass(frozen=True, slots=True)
 class DiscoverySettings:
-    """How peers are found and who is let in."""
+    """How peers are found."""
 
     hosts_file: FilePath = "/etc/mirosd/hosts.json"
-    """The operator's list of hosts; watched, so an edit counts at once."""
-    aliens: Literal["allow", "quarantine", "deny"] = "allow"
-    """What an authentic message of an unknown host leads to; it holds the key, so it is let in."""
+    """The operator's list of hosts; an edit counts at `mirosctl hosts reload` and at a reload of the service."""
 
 
 @dataclass(frozen=True, slots=True)

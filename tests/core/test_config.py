@@ -52,7 +52,7 @@ def test_values_arrive() -> None:
         "name: no\n"
         "socket: {mode: 0600, group: null}\n"
         "broker:\n  advertise: [10.0.0.7, 'name:5673', '[fe80::1%eth0]']\n  password: 0123\n"
-        "discovery: {aliens: quarantine}\n"
+        "log: {level: debug}\n"
         "delivery:\n  ttl_s: 2.5\n  prefetch: 7\n"
     )
 
@@ -61,7 +61,7 @@ def test_values_arrive() -> None:
     assert settings.socket.group is None
     assert settings.broker.advertise == ("10.0.0.7", "name:5673", "[fe80::1%eth0]")
     assert settings.broker.password == "0123"
-    assert settings.discovery.aliens == "quarantine"
+    assert settings.log.level == "debug"
     assert settings.delivery.ttl_s == 2.5
     assert settings.delivery.prefetch == 7
 
