@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,11 @@ def arrived(*numbers: int, accepted: int) -> dict[str, float]:
     return tally.result(accepted)
 
 
-def test_payloads_have_the_size_they_are_said_to_have() -> None:
-    """A payload is 150 bytes as JSON."""
+@pytest.mark.parametrize("now_ns", [1, 9_999_999_999_999, 10_000_000_000_000])
+def test_payloads_have_the_size_they_are_said_to_have(now_ns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payload is 150 bytes as JSON, however many digits the clock has."""
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
+
     assert PAYLOAD_BYTES == len(json.dumps(payload(FIRST_NUMBER)))
 
 
