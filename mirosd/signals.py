@@ -18,7 +18,7 @@ class Public:
     EVALUATE_HOSTS_FILE = _signals.EVALUATE_HOSTS_FILE  # anyone -> man_net : read the hosts files and scout again
     AMQP_CONSUMER_CHECK = _signals.AMQP_CONSUMER_CHECK  # scout -> all : AMQPConsumerCheckPayload
     REFACTOR_SEARCH = _signals.REFACTOR_SEARCH  # anyone -> a scout : search again (dict of the seeds)
-    CONNECTION_DISCOVERY = _signals.CONNECTION_DISCOVERY  # man_net, lan, alien -> producer_factory
+    CONNECTION_DISCOVERY = _signals.CONNECTION_DISCOVERY  # man_net -> producer_factory
     HOSTS_LISTED = _signals.HOSTS_LISTED  # man_net -> peer : HostsListedPayload, the manual hosts in force
     PEER_GONE = _signals.PEER_GONE  # peer -> all : PeerGonePayload, its queues are no longer owed anything
 

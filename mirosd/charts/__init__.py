@@ -1,9 +1,9 @@
 """The statecharts that decide: who is searched, what is proved, who is alive, who gets a producer.
 
     hosts files --- CacheFileChart x2 --CACHE--> ManNetChart --(owns)--> RabbitConsumerScoutChart, one per host
-    LAN cache ----- CacheFileChart -----CACHE--> LanChart                        |
+                                                                                 |
                                                                         AMQP_CONSUMER_CHECK
-    ManNetChart, LanChart, aliens --CONNECTION_DISCOVERY--> ProducerFactoryChart |
+    ManNetChart ------------CONNECTION_DISCOVERY----------> ProducerFactoryChart |
     heartbeats, farewells, links ----------peer_*---------> PeerChart <----------+
     PeerChart --PEER_GONE--> ManNetChart (scout again), ProducerFactoryChart (forget)
 
