@@ -32,7 +32,8 @@ from mirosd.core.broker import BrokerAddress
 from mirosd.core.control_messages import Identity, SealedChallenger
 from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Opener, Sealer, system_key
-from mirosd.core.settings import Settings, broker_address
+from mirosd.core.setting_checks import broker_address
+from mirosd.core.settings import Settings
 from mirosd.discovery import Discovery
 from mirosd.errors import BrokerError, ConfigError
 from mirosd.localapi.board import Board

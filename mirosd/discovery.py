@@ -9,7 +9,8 @@ from mirosd.charts.man_net import ManNetChart
 from mirosd.charts.peer import PeerChart
 from mirosd.charts.producer_factory import ProducerFactoryChart
 from mirosd.core.cache_document import parse_hosts
-from mirosd.core.interfaces import Board, FileStore, Prober
+from mirosd.core.interfaces import FileStore, Prober
+from mirosd.core.shown import Board
 from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd.payloads import ConnectionDiscoveryPayload, Producer, ProducerQueue
 from mirosd.signals import Public

@@ -64,12 +64,75 @@ class AMQPConsumerCheckPayload(NamedTuple):
 
 
 class ConnectionDiscoveryPayload(NamedTuple):
-    """CONNECTION_DISCOVERY: addresses that proved themselves. URLs never hold a password."""
+    """CONNECTION_DISCOVERY: addresses that proved themselves. URLs never hold a password.
+
+    `introductions` and `sources` (manual, lan, cache, gossip, alien) stand in the order of `hosts`.
+    """
 
     hosts: tuple[str, ...]
     amqp_urls: tuple[str, ...]
     dispatcher: str
     introductions: tuple[Introduction, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+class RecceCompletePayload(NamedTuple):
+    """LAN_RECCE_COMPLETE: the addresses that were proved in this search, and our own address on that network."""
+
+    other_addresses: tuple[str, ...]
+    my_address: str
+
+
+class LanHostFoundPayload(NamedTuple):
+    """LAN_HOST_FOUND: a scout proved `ip_address`; `source` says how we came by it (lan, cache, gossip, alien)."""
+
+    ip_address: str
+    introduction: Introduction
+    source: str = "lan"
+
+
+class HostsSightedPayload(NamedTuple):
+    """HOSTS_SIGHTED: addresses that somebody named (hosts as in a hosts file), and the source: cache, gossip, alien."""
+
+    addresses: tuple[str, ...]
+    source: str
+
+
+class LanAnswer(NamedTuple):
+    """lan_answered, lan_heard: an authentic datagram of another node.
+
+    `address` is where it came from (no port; an IPv6 link-local one with its zone), `broker` the host where its
+    broker takes connections, as a hosts file writes it ("10.0.0.7:5672"), "" when it has none for others.
+    `took_ms`: since the probe it answers; 0.0 for lan_heard. `instance` tells two daemons with one node id apart.
+    """
+
+    address: str
+    node: str
+    broker: str
+    took_ms: float = 0.0
+    instance: str = ""
+
+
+class LanNeighbour(NamedTuple):
+    """One address of the LAN as the kernel and our probes know it.
+
+    `state` is alive, stale (seen `age_s` ago), dead or unknown; `mac` may be "". `node` is that of its answer, or "".
+    `verdict` is what `mirosctl recce` says of it: proved nothing by itself, it is for people.
+    """
+
+    address: str
+    state: str
+    mac: str = ""
+    age_s: float | None = None
+    node: str = ""
+    verdict: str = ""
+
+
+class LanSurvey(NamedTuple):
+    """ip_addresses_found: what a search has seen so far, and our own address ("" when we have none there)."""
+
+    my_address: str
+    neighbours: tuple[LanNeighbour, ...]
 
 
 class HostsListedPayload(NamedTuple):

@@ -18,7 +18,12 @@ class Public:
     EVALUATE_HOSTS_FILE = _signals.EVALUATE_HOSTS_FILE  # anyone -> man_net : read the hosts files and scout again
     AMQP_CONSUMER_CHECK = _signals.AMQP_CONSUMER_CHECK  # scout -> all : AMQPConsumerCheckPayload
     REFACTOR_SEARCH = _signals.REFACTOR_SEARCH  # anyone -> a scout : search again (dict of the seeds)
-    CONNECTION_DISCOVERY = _signals.CONNECTION_DISCOVERY  # man_net -> producer_factory
+    RECCE_LAN = _signals.RECCE_LAN  # anyone -> lan_recce : search the LAN
+    LAN_RECCE_COMPLETE = _signals.LAN_RECCE_COMPLETE  # lan_recce -> lan : RecceCompletePayload
+    LAN_HOST_FOUND = _signals.LAN_HOST_FOUND  # lan_recce -> lan : LanHostFoundPayload, a host was proved
+    HOSTS_SIGHTED = _signals.HOSTS_SIGHTED  # lan, peer -> lan_recce : HostsSightedPayload, ask whether they are there
+    LAN_CACHE_FLUSH = _signals.LAN_CACHE_FLUSH  # people -> lan : empty the LAN cache and search
+    CONNECTION_DISCOVERY = _signals.CONNECTION_DISCOVERY  # lan, man_net -> producer_factory
     HOSTS_LISTED = _signals.HOSTS_LISTED  # man_net -> peer : HostsListedPayload, the manual hosts in force
     PEER_GONE = _signals.PEER_GONE  # peer -> all : PeerGonePayload, its queues are no longer owed anything
 
@@ -40,6 +45,18 @@ class Private:
     scout_again = _signals.scout_again
     host_added = _signals.host_added
     host_removed = _signals.host_removed
+    # lan_recce
+    recce_lan = _signals.recce_lan
+    arp_time_out = _signals.arp_time_out
+    ip_addresses_found = _signals.ip_addresses_found
+    lan_recce_complete = _signals.lan_recce_complete
+    ask_again = _signals.ask_again
+    lan_answered = _signals.lan_answered
+    lan_heard = _signals.lan_heard
+    lan_changed = _signals.lan_changed
+    # lan
+    connections_discovered = _signals.connections_discovered
+    cache_expired = _signals.cache_expired
     # producer_factory
     ips_discovered = _signals.ips_discovered
     ready = _signals.ready
@@ -52,3 +69,7 @@ class Private:
     peer_left = _signals.peer_left
     peer_silent = _signals.peer_silent
     peer_expired = _signals.peer_expired
+    peer_alien = _signals.peer_alien
+    peer_gossip = _signals.peer_gossip
+    peer_forgotten = _signals.peer_forgotten
+    peer_allowed = _signals.peer_allowed

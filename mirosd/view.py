@@ -7,7 +7,7 @@ from typing import Any
 
 from mirosd.bridge.bridge import Bridge
 from mirosd.core.addresses import parse_host
-from mirosd.core.interfaces import PeerRow
+from mirosd.core.shown import PeerRow
 from mirosd.discovery import Discovery
 from mirosd.errors import MirosdError
 from mirosd.localapi.board import Board

@@ -16,8 +16,9 @@ from mirosd.bridge.producer_set import ProducerSet
 from mirosd.bridge.snoop import SnoopOutbound
 from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import Board, ClientSession
+from mirosd.core.interfaces import ClientSession
 from mirosd.core.settings import DeliverySettings
+from mirosd.core.shown import Board
 from mirosd.errors import BrokerError
 from mirosd.names import SystemNames
 from mirosd.payloads import Producer, ProducerQueue

@@ -27,7 +27,7 @@ from mirosd.core.control_messages import (
     encode_control,
 )
 from mirosd.core.envelope import Envelope, key_id_of
-from mirosd.core.interfaces import Board
+from mirosd.core.shown import Board
 from mirosd.errors import RemoteProtocolError
 from mirosd.names import ANY_NODE, DIRECTORY_EXCHANGE, HINT_SYSTEM, HINT_UNKNOWN_KEY, SystemNames, node_routing_key
 from mirosd.payloads import Introduction, PeerHeard, PeerSign

@@ -5,8 +5,8 @@ id as routing key; the daemon consumes that and adds the record count of each he
 """
 
 from mirosd.core.broker import Consumer, Incoming, Link
-from mirosd.core.interfaces import Board
 from mirosd.core.settings import DeliverySettings
+from mirosd.core.shown import Board
 from mirosd.names import SystemNames
 
 PREFETCH = 100

@@ -19,8 +19,9 @@ from mirosd.bridge.subscriptions import Subscription, Subscriptions
 from mirosd.core.broker import Incoming, Link
 from mirosd.core.control_messages import Identity
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import Board, ClientSession
+from mirosd.core.interfaces import ClientSession
 from mirosd.core.settings import DeliverySettings
+from mirosd.core.shown import Board
 from mirosd.errors import BrokerError, RemoteProtocolError
 from mirosd.names import SystemNames
 from mirosd_client.messages import Subscribe

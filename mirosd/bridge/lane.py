@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from mirosd.bridge.body import Body
 from mirosd.core.broker import Link, Outcome
-from mirosd.core.interfaces import Board
+from mirosd.core.shown import Board
 
 MAX_IN_FLIGHT = 256
 """Bodies published and not yet confirmed: 16 MiB and 16,384 events at the most; enough to keep a broker

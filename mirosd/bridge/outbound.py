@@ -14,7 +14,8 @@ from mirosd.bridge.account import Account
 from mirosd.bridge.body import Body, Share
 from mirosd.bridge.lane import PROGRESS_S, Lane
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import Board, ClientSession
+from mirosd.core.interfaces import ClientSession
+from mirosd.core.shown import Board
 from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECORDS
 from mirosd_client.record import Span, after_sequence
 from mirosd_client.wire import Events, Network

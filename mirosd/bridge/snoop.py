@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from mirosd.bridge.producer_set import ProducerSet
 from mirosd.core.envelope import Envelope
-from mirosd.core.interfaces import Board
+from mirosd.core.shown import Board
 from mirosd.names import SystemNames
 from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECORDS
 from mirosd_client.wire import Events, Network

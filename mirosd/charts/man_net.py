@@ -37,7 +37,8 @@ from mirosd.core.addresses import amqp_url, parse_host
 from mirosd.core.backoff import LISTED_HOST_CAP_S, LISTED_HOST_FIRST_S, Dice, delay_s
 from mirosd.core.cache_document import with_host, without_host
 from mirosd.core.hosts_lists import Edit, HostsLists
-from mirosd.core.interfaces import Board, Prober
+from mirosd.core.interfaces import Prober
+from mirosd.core.shown import Board
 from mirosd.payloads import (
     AMQPConsumerCheckPayload,
     CacheReadPayload,
@@ -201,6 +202,7 @@ class ManNetChart(Chart):
                 amqp_urls=tuple(amqp_url(parse_host(host)) for host in live),
                 dispatcher=str(self.name),
                 introductions=tuple(live.values()),
+                sources=("manual",) * len(live),
             )
             self.publish(Event(signal=Public.CONNECTION_DISCOVERY, payload=payload))
 

@@ -24,8 +24,8 @@ from collections.abc import Iterator, Set
 
 from mirosd.charts import HANDLED, Engine, Status, state
 from mirosd.charts.peer_life import PeerLife
-from mirosd.core.interfaces import Board, PeerRow
 from mirosd.core.peers import SOURCES, Seen, address_row, clock_skew_detail, is_refusal
+from mirosd.core.shown import Board, PeerRow
 from mirosd.payloads import AMQPConsumerCheckPayload, ConnectionDiscoveryPayload, Introduction
 from mirosd.signals import Private, Public
 from mirosd_client.shell import Chart, Event

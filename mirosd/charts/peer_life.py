@@ -29,8 +29,8 @@ from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from mirosd.charts import HANDLED, Engine, Status, state
-from mirosd.core.interfaces import PeerRow
 from mirosd.core.peers import Seen, is_owed, next_change_s, owed_until_s, peer_row, standing
+from mirosd.core.shown import PeerRow
 from mirosd.payloads import PeerGonePayload, PeerHeard, PeerSign
 from mirosd.signals import Private, Public
 from mirosd_client.shell import Alarm, Event, Region

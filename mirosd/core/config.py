@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeGuard, Uni
 
 import yaml
 
-from mirosd.core.settings import OCTAL, Settings
+from mirosd.core.setting_checks import OCTAL
+from mirosd.core.settings import Settings
 from mirosd.errors import ConfigError
 
 MAX_CONFIG_CHARS = 64 * 1024
@@ -178,6 +179,8 @@ def _value(hint: Any, node: yaml.Node) -> Any:
     if get_origin(hint) is Literal:
         return _choice(get_args(hint), node)
     base, *rules = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    if base is bool:
+        return _switch(node)
     return _text(rules, node) if base is str else _number(base, rules, node)
 
 
@@ -185,6 +188,12 @@ def _choice(choices: tuple[str, ...], node: yaml.ScalarNode) -> str:
     if node.value not in choices:
         raise _BadValue(node, f"cannot be {_shown(node.value)}; write {', '.join(choices[:-1])} or {choices[-1]}")
     return str(node.value)
+
+
+def _switch(node: yaml.ScalarNode) -> bool:
+    if node.style is not None or node.value not in ("true", "false"):
+        raise _BadValue(node, f"{_shown(node.value)} is not a switch; write true or false, without quotes")
+    return bool(node.value == "true")
 
 
 def _text(checks: list[Any], node: yaml.ScalarNode) -> str:

@@ -45,6 +45,30 @@ class Prober(Protocol):
         """
 
 
+class LanSearch(Protocol):
+    """The LAN, as far as sealed datagrams reach. Thread: any.
+
+    A broadcast, a sweep and re-sends find who has our system key; nothing but datagrams is sent, and no credential.
+    """
+
+    def listen(self, post: Callable[[int, Any], None]) -> None:
+        """Begin to hear and to answer others.
+
+        Posts `lan_answered` (LanAnswer) for the first answer of an address to each search or question of ours,
+        `lan_heard` (LanAnswer) for another node's probe (at most once a second per address: it is a candidate that
+        wants a probe of its own), `lan_changed` (str: what) when interfaces or addresses came or went.
+        """
+
+    def search(self, known: Sequence[str]) -> None:
+        """Search all chosen networks from the beginning, `known` addresses first; ends a search that is on."""
+
+    def ask(self, hosts: Sequence[str]) -> None:
+        """Send probes to these hosts alone, again until they answer, at most four times within 1.5 s."""
+
+    def survey(self) -> None:
+        """Post `ip_addresses_found` (LanSurvey): what is known of the networks' addresses by now."""
+
+
 class FileStore(Protocol):
     """Reads and writes small JSON files under a lock shared by all processes. Thread: any."""
 
@@ -89,42 +113,6 @@ class ProducerMaker(Protocol):
 
     def make(self, network: Network, discovery: ConnectionDiscoveryPayload, host: str) -> Producer:
         """Give the producer of one network towards one proved host."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeerRow:
-    """One line of the peers table: a display copy, as interfaces.md names its fields."""
-
-    node: str
-    name: str
-    address: str
-    state: str
-    reason: str
-    sources: tuple[str, ...]
-    networks: tuple[str, ...]
-    rtt_ms: float | None
-    last_heard_s: float | None  # on the daemon's monotonic clock
-    stages: tuple[Any, ...] = ()
-    wire: str = "2"
-
-
-class Board(Protocol):
-    """Where charts and the bridge show what people may see. Thread: any."""
-
-    def show_peers(self, rows: Sequence[PeerRow]) -> None:
-        """Replace the peers table."""
-
-    def show_hosts(self, listed: Sequence[str], local: Sequence[str]) -> None:
-        """The manual hosts in force: from the operator's file, and from the state directory."""
-
-    def raise_reason(self, code: str, detail: str) -> None:
-        """The daemon is degraded by `code`; again with another detail replaces it."""
-
-    def clear_reason(self, code: str) -> None:
-        """`code` no longer holds."""
-
-    def count(self, counter: str, amount: int = 1) -> None:
-        """Add to a counter of `mirosctl status`."""
 
 
 class Challenger(Protocol):

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mirosd.core.interfaces import PeerRow
+from mirosd.core.shown import PeerRow
 from mirosd.payloads import Introduction
 
 SILENT_AFTER_S = 5.0

@@ -4,103 +4,25 @@ A field's annotation says what config.py accepts for it: a type, and a `Range`, 
 check (a function that gives "" or what to write instead). Nothing stands here that has no effect.
 """
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
 
-from mirosd.core.addresses import AMQP_PORT, AddressError, parse_host
-from mirosd.core.broker import BrokerAddress
+from mirosd.core.addresses import AMQP_PORT
+from mirosd.core.setting_checks import (
+    OCTAL,
+    Range,
+    check_broker_url,
+    check_host,
+    check_interface_or_prefix,
+    check_path,
+    check_system,
+    check_word,
+)
 from mirosd_client.limits import EVENT_TTL_S, MAX_FRAME_BYTES
 
 MIB = 1024 * 1024
-AMQPS_PORT = 5671
 MAX_BYTES = 1 << 40  # a TiB: beyond any host this runs on, so a slip of the keyboard
 DAY_S = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The numbers a setting may have, both ends included, and their unit for people."""
-
-    low: float
-    high: float
-    unit: str = ""
-
-
-class Octal:
-    """Marks a file mode: its digits are octal however they are written (660, 0660, 0o660, "0660")."""
-
-
-OCTAL = Octal()
-
-Check = Callable[[str], str]
-"""Gives "" for a good text, else what to write instead. It never repeats the text, which may be secret."""
-
-
-def check_system(text: str) -> str:
-    """A system's label is one word of an AMQP name, so dots would make two systems' names overlap."""
-    return "" if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text) else "write 1 to 64 letters, digits, _ or -"
-
-
-def check_word(text: str) -> str:
-    """A name that people read: something, and not a page of it."""
-    return "" if 1 <= len(text) <= 128 else "write 1 to 128 characters"
-
-
-def check_path(text: str) -> str:
-    """A service has no working directory worth the name, so a relative path leads nowhere."""
-    return "" if text.startswith("/") else "write an absolute path, beginning with /"
-
-
-def check_host(text: str) -> str:
-    """An address where others find this host, written as in a hosts file."""
-    try:
-        parse_host(text)
-    except AddressError as exc:
-        return str(exc)
-    return ""
-
-
-def check_broker_url(text: str) -> str:
-    """A broker's URL holds no account: URLs end in logs, and passwords with them."""
-    try:
-        broker_address(text, user="", password="")
-    except ValueError as exc:
-        return str(exc)
-    return ""
-
-
-def broker_address(url: str, *, user: str, password: str) -> BrokerAddress | None:
-    """Give the broker that `url` names, or None for `memory://`; ValueError says what to write instead."""
-    scheme, _, rest = url.partition("://")
-    if scheme == "memory" and not rest:
-        return None
-    if scheme not in ("amqp", "amqps"):
-        raise ValueError("write amqp://HOST:PORT/VHOST, amqps://HOST:PORT/VHOST or memory://")
-    if "@" in rest:
-        raise ValueError(
-            "take the account out of the URL; write broker.user, and broker.password_file for its password"
-        )
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("write amqp://HOST:PORT/VHOST with a port of 1 to 65535") from None
-    vhost = unquote(parts.path[1:]) or "/"
-    if not parts.hostname or port == 0 or parts.query or parts.fragment or "/" in parts.path[1:]:
-        raise ValueError("write amqp://HOST:PORT/VHOST and nothing behind it; a / within VHOST is %2F")
-    tls = scheme == "amqps"
-    return BrokerAddress(
-        host=parts.hostname,
-        port=port or (AMQPS_PORT if tls else AMQP_PORT),
-        vhost=vhost,
-        user=user,
-        password=password,
-        tls=tls,
-    )
-
 
 Word = Annotated[str, check_word]
 FilePath = Annotated[str, check_path]
@@ -181,11 +103,38 @@ class NetworksSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LanSettings:
+    """How the LAN is searched for hosts with our key."""
+
+    enabled: bool = True
+    """False: nothing is sent to the LAN, no probe is answered; listed hosts alone are found."""
+    port: Port = 27672
+    """UDP: asked from and answered on, so that one firewall rule is enough; the same on all hosts."""
+    cache_minutes: Annotated[float, Range(0, 525_600, "minutes")] = 30.0
+    """Minutes that what was found counts after a restart without a new search; 0: search at every start."""
+    arp_timeout_s: Annotated[float, Range(0.1, 60, "seconds")] = 1.5
+    """Seconds a search waits for answers: all hosts were found within 0.9 s at 20 % loss."""
+    scout: Literal["proved", "all"] = "proved"
+    """proved: who answered a sealed probe; all: every neighbour, which sends them our account, as the ancestor did."""
+    sweep: Literal["auto", "always", "off"] = "auto"
+    """Asking one address after the other: auto when no broadcast was answered; off where ARP is limited."""
+    ping: bool = False
+    """True: also ping the broadcast address as the ancestor did; our own probe needs none."""
+    allow: tuple[Annotated[str, check_interface_or_prefix], ...] = ()
+    """Interfaces ("eth1") and prefixes ("100.64.0.0/22") searched although they would be skipped."""
+    deny: tuple[Annotated[str, check_interface_or_prefix], ...] = ()
+    """Interfaces and prefixes never searched; stronger than allow."""
+
+
+@dataclass(frozen=True, slots=True)
 class DiscoverySettings:
     """How peers are found."""
 
     hosts_file: FilePath = "/etc/mirosd/hosts.json"
-    """The operator's list of hosts; an edit counts at `mirosctl hosts reload` and at a reload of the service."""
+    """The operator's list of hosts; watched, so an edit counts at once."""
+    aliens: Literal["allow", "quarantine", "deny"] = "allow"
+    """Of hosts that have our key and that nobody listed or found: quarantine counts their events and delivers none."""
+    lan: LanSettings = LanSettings()
 
 
 @dataclass(frozen=True, slots=True)

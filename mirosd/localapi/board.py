@@ -7,11 +7,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from mirosd.core.interfaces import PeerRow
+from mirosd.core.shown import LanCache, PeerRow, Recce
 
 
 class Board:
-    """The peers table, the manual hosts, why the daemon is degraded, and what was counted (interfaces.Board).
+    """Peers, manual hosts, the LAN and its cache, why the daemon is degraded, and what was counted (shown.Board).
 
     Thread: any may write; reading is the loop's.
     """
@@ -21,6 +21,8 @@ class Board:
         self.peers: tuple[PeerRow, ...] = ()
         self.listed_hosts: tuple[str, ...] = ()
         self.local_hosts: tuple[str, ...] = ()
+        self.recce = Recce(0, "", (), is_complete=False)
+        self.lan_cache: LanCache | None = None
         self.reasons: dict[str, str] = {}
         self.counters: Counter[str] = Counter()
         self._changed = asyncio.Event()
@@ -33,6 +35,14 @@ class Board:
     def show_hosts(self, listed: Sequence[str], local: Sequence[str]) -> None:
         """Replace the manual hosts."""
         self._call(self._set_hosts, tuple(listed), tuple(local))
+
+    def show_recce(self, recce: Recce) -> None:
+        """Replace what was seen of the LAN."""
+        self._call(self._set_recce, recce)
+
+    def show_lan_cache(self, cache: LanCache) -> None:
+        """Replace the LAN cache."""
+        self._call(self._set_lan_cache, cache)
 
     def raise_reason(self, code: str, detail: str) -> None:
         """The daemon is degraded by `code`."""
@@ -81,6 +91,14 @@ class Board:
 
     def _set_hosts(self, listed: tuple[str, ...], local: tuple[str, ...]) -> None:
         self.listed_hosts, self.local_hosts = listed, local
+        self.changed()
+
+    def _set_recce(self, recce: Recce) -> None:
+        self.recce = recce
+        self.changed()
+
+    def _set_lan_cache(self, cache: LanCache) -> None:
+        self.lan_cache = cache
         self.changed()
 
     def _set_reason(self, code: str, detail: str | None) -> None:

@@ -4,7 +4,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mirosd.core.interfaces import Board, ClientSink, Credentials
+from mirosd.core.interfaces import ClientSink, Credentials
+from mirosd.core.shown import Board
 from mirosd.localapi.census import Census
 from mirosd.localapi.rights import Policy
 from mirosd.localapi.verbs import DaemonView

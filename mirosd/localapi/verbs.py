@@ -5,7 +5,7 @@ when the client has room for it, and returns the result that ends the answer:
 
     status                       result {state, reasons [{code, detail}], node, name, system, version,
                                  uptime_s, broker {address, state, detail}, clients, subscriptions, counters}
-    peers                        rows as interfaces.PeerRow, with last_seen_s
+    peers                        rows as shown.PeerRow, with last_seen_s
     peers_watch                  rows {change: appeared | changed | gone, peer}; first one per peer, then {change:
                                  complete}, then each as it happens, until the client goes away
     clients                      rows {client, program, pid, uid, rights, subscriptions, unsent_bytes, last_taken,

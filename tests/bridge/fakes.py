@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mirosd.core.broker import BrokerAddress, Outcome
-from mirosd.core.interfaces import PeerRow
+from mirosd.core.shown import PeerRow
 from mirosd_client.wire import Events
 
 

@@ -91,8 +91,20 @@ def test_listed_hosts_are_scouted_and_the_proved_are_published():
     play.complete("[fe80::1%eth0]")
 
     assert [
-        (("10.0.0.7:5673",), ("amqp://10.0.0.7:5673/",), "man_net_chart", (introduction("10.0.0.7:5673"),)),
-        (("[fe80::1%eth0]",), ("amqp://[fe80::1%25eth0]:5672/",), "man_net_chart", (introduction("[fe80::1%eth0]"),)),
+        (
+            ("10.0.0.7:5673",),
+            ("amqp://10.0.0.7:5673/",),
+            "man_net_chart",
+            (introduction("10.0.0.7:5673"),),
+            ("manual",),
+        ),
+        (
+            ("[fe80::1%eth0]",),
+            ("amqp://[fe80::1%25eth0]:5672/",),
+            "man_net_chart",
+            (introduction("[fe80::1%eth0]"),),
+            ("manual",),
+        ),
     ] == play.discoveries
     assert ["192.168.1.75"] == play.out
 

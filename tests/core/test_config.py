@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mirosd.core.broker import BrokerAddress
 from mirosd.core.config import MAX_CONFIG_CHARS, parse_config, setting_paths
-from mirosd.core.settings import Settings, broker_address
+from mirosd.core.setting_checks import broker_address
+from mirosd.core.settings import Settings
 from mirosd.errors import ConfigError
 from tests.properties import TOTAL
 
@@ -101,6 +102,13 @@ def test_nothing_set_means_the_defaults(text: str) -> None:
         ("delivery: {ttl_s: 1e999}", "line 1: delivery.ttl_s: '1e999' is out of range"),
         ("delivery: {ttl_s: soon}", "line 1: delivery.ttl_s: 'soon' is not a number"),
         ("delivery: {ttl_s: }", "line 1: delivery.ttl_s: has no value"),
+        (
+            "discovery: {lan: {enabled: yes}}",
+            "line 1: discovery.lan.enabled: 'yes' is not a switch; write true or false",
+        ),
+        ("discovery: {lan: {ping: 'true'}}", "line 1: discovery.lan.ping: 'true' is not a switch"),
+        ("discovery: {lan: {sweep: on}}", "line 1: discovery.lan.sweep: cannot be 'on'; write auto, always or off"),
+        ("discovery: {lan: {deny: [10.0.0.1/8]}}", "line 1: discovery.lan.deny: cannot be used; write an interface"),
         ("delivery: 5", "line 1: delivery: write settings here"),
         ("socket: {mode: 999}", "line 1: socket.mode: '999' is not a file mode"),
         ("socket: {path: run/x}", "line 1: socket.path: cannot be used; write an absolute path"),

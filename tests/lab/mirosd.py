@@ -64,7 +64,7 @@ class Daemon(Process):
             },
             "peers": {"user": PEERS_USER, "password": PEERS_PASSWORD},
             "networks": {"mesh": {"key_file": str(key_path)}},
-            "discovery": {"hosts_file": str(self.hosts_path)},
+            "discovery": {"hosts_file": str(self.hosts_path), "lan": {"enabled": False}},
             "log": {"format": "json"},
         }
         self.config_path.write_text(yaml.safe_dump(_merged(own, settings or {})))
