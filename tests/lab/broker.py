@@ -44,7 +44,7 @@ class Broker(Process):
     """One RabbitMQ node of a host: `start()` it, `wait_ready()`; its disk outlives `kill()`."""
 
     def __init__(self, host: Host, *, port: int = 5672) -> None:
-        """Describe a broker that listens at the host's address; nothing runs before `start`."""
+        """Describe a broker that listens on the host; nothing runs before `start`."""
         super().__init__(host, "rabbitmq")
         self.port = port
         self.directory = host.directory / "rabbitmq"
@@ -140,6 +140,10 @@ class Broker(Process):
             "RABBITMQ_ALLOW_INPUT": "",
         }
 
+    def _listen_address(self) -> str:
+        """Give all addresses of a host of its own, as RabbitMQ does by default; else the one address."""
+        return "::" if self.host.namespace else self.host.address
+
     def _write_files(self) -> None:
         self.directory.mkdir()
         cookie = self.directory / ".erlang.cookie"
@@ -148,7 +152,7 @@ class Broker(Process):
         (self.directory / "enabled_plugins").write_text("[].")
         (self.directory / "definitions.json").write_text(json.dumps(_definitions()))
         (self.directory / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = {self.host.address}:{self.port}\n"
+            f"listeners.tcp.1 = {self._listen_address()}:{self.port}\n"
             f"load_definitions = {self.directory}/definitions.json\n"
             "loopback_users.guest = true\n"
             "vm_memory_high_watermark.absolute = 256MB\n"

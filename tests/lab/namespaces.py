@@ -80,6 +80,8 @@ class Lan:
         self.switch = f"{name}-sw"
         self.hosts: list[Host] = []
         self._extra_addresses: list[tuple[Host, str]] = []
+        self._old_addresses: dict[Host, str] = {}
+        self._cables: list[Host] = []
         _ip("netns", "add", self.switch)
         # no snooping: without a querier a bridge may drop multicast; no delay: ports forward at once
         _ip("-n", self.switch, "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
@@ -147,8 +149,52 @@ class Lan:
         _ip("-n", host.namespace, "address", "add", address, "dev", "eth0")
         self._extra_addresses.append((host, address))
 
+    def renumber(self, prefix: str) -> None:
+        """Give every host another address ("172.16.5": 172.16.5.1 ...), or none but its IPv6 link-local one ("").
+
+        The old address stays on `lo`, where the host's own programs find the broker by the host's name.
+        """
+        for number, host in enumerate(self.hosts, 1):
+            inside = ("-n", host.namespace)
+            self._old_addresses.setdefault(host, host.address)
+            old, new = host.address, f"{prefix}.{number}" if prefix else f"{_link_local(host)}%eth0"
+            _ip(*inside, "address", "del", f"{old}/24", "dev", "eth0")
+            _ip(*inside, "address", "add", f"{old}/32", "dev", "lo")
+            if prefix:
+                _ip(*inside, "address", "add", f"{new}/24", "broadcast", "+", "dev", "eth0")
+            host.address = new
+
+    def cable(self, one: Host, other: Host, prefix: str) -> None:
+        """Lay a cable between two hosts alone: an `eth1` each, at `prefix`.1 and `prefix`.2."""
+        _ip(
+            "-n", one.namespace, "link", "add", "eth1", "type", "veth", "peer", "name", "eth1", "netns", other.namespace
+        )
+        self._cables.append(one)
+        for number, host in enumerate((one, other), 1):
+            _ip("-n", host.namespace, "address", "add", f"{prefix}.{number}/24", "broadcast", "+", "dev", "eth1")
+            _ip("-n", host.namespace, "link", "set", "eth1", "up")
+
+    def drop_broadcasts(self) -> None:
+        """Let no IPv4 broadcast but ARP, and no IPv6 multicast but neighbour discovery, cross the switch."""
+        rules = [
+            "meta pkttype broadcast ether type ip drop",
+            "ether daddr ff:ff:ff:ff:ff:ff ether type ip drop",
+            "ip6 daddr ff02::1 udp dport 1-65535 drop",
+        ]
+        self._filter(self.switch, "bridge", "forward", rules)
+
     def heal(self) -> None:
-        """Undo every fault: cables in, no filters, no second addresses."""
+        """Undo every fault: cables in, no filters, one address each."""
+        for host in self._cables:
+            _ip("-n", host.namespace, "link", "del", "eth1")
+        self._cables.clear()
+        for host, old in self._old_addresses.items():
+            if "%" not in host.address:
+                _ip("-n", host.namespace, "address", "del", f"{host.address}/24", "dev", "eth0")
+            _ip("-n", host.namespace, "address", "flush", "dev", "lo", "to", f"{self.prefix}.0/24")
+            _ip("-n", host.namespace, "address", "add", f"{old}/24", "broadcast", "+", "dev", "eth0")
+            host.address = old
+        self._old_addresses.clear()
         for host, address in self._extra_addresses:
             _ip("-n", host.namespace, "address", "del", address, "dev", "eth0")
         self._extra_addresses.clear()
@@ -169,6 +215,11 @@ class Lan:
     def _filter(self, namespace: str, family: str, hook: str, rules: Sequence[str]) -> None:
         lines = "\n".join([f"type filter hook {hook} priority 0", *rules])
         _nft(namespace, f"table {family} lab {{\nchain lab {{\n{lines}\n}}\n}}\n")
+
+
+def _link_local(host: Host) -> str:
+    shown = _ip("-n", host.namespace, "-6", "-o", "address", "show", "dev", "eth0", "scope", "link")
+    return shown.split()[3].partition("/")[0]
 
 
 def _set_network(descriptor: int) -> None:

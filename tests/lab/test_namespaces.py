@@ -22,7 +22,8 @@ ANSWER_S = 30.0
 
 def answer_of(client: Host, server: Host, *, within_s: float = SILENCE_S) -> str:
     """Give how a TCP connection from client to a listening server ends: connected, refused, silent or unreachable."""
-    with server.network(), socket.create_server((server.address, PORT)), client.network():
+    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+    with server.network(), socket.create_server((server.address, PORT), family=family), client.network():
         try:
             socket.create_connection((server.address, PORT), timeout=within_s).close()
         except ConnectionRefusedError:
@@ -142,3 +143,47 @@ def test_second_address(lan: Lan) -> None:
     lan.heal()
     with pytest.raises(OSError, match="assign requested address"):
         answer_of(h1, twin)
+
+
+@pytest.mark.parametrize("prefix", ["172.16.5", "192.168.77", ""])
+def test_renumbered_hosts(lan: Lan, prefix: str) -> None:
+    """Hosts reach each other at their new addresses and not at the old ones, until healed."""
+    h1, h2, _ = lan.hosts
+    old = h2.address
+    lan.renumber(prefix)
+    assert answer_of(h1, h2, within_s=ANSWER_S) == "connected"
+    assert h2.address.startswith(prefix or "fe80::")
+    with pytest.raises(OSError, match="unreachable"), h1.network():
+        socket.create_connection((old, PORT), timeout=ANSWER_S)
+
+    lan.heal()
+    assert h2.address == old
+    assert answer_of(h1, h2, within_s=ANSWER_S) == "connected"
+
+
+def test_cable_between_two(lan: Lan) -> None:
+    """Two hosts have a network of their own beside the LAN, until healed."""
+    h1, h2, _ = lan.hosts
+    lan.cable(h1, h2, "10.88.0")
+    twin = Host("twin", "10.88.0.2", h2.directory / "cabled", h2.namespace)
+    assert answer_of(h1, twin, within_s=ANSWER_S) == "connected"
+
+    lan.heal()
+    with pytest.raises(OSError, match="assign requested address"):
+        answer_of(h1, twin)
+
+
+def test_dropped_broadcasts(lan: Lan) -> None:
+    """Broadcasts arrive nowhere, while hosts find and reach each other by unicast."""
+    h1, h2, _ = lan.hosts
+    lan.drop_broadcasts()
+    with h2.network():
+        listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        listener.bind(("", PORT))
+        listener.settimeout(SILENCE_S)
+    with listener, h1.network(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
+        speaker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        speaker.sendto(b"who", ("10.77.0.255", PORT))
+        with pytest.raises(TimeoutError):
+            listener.recv(16)
+    assert answer_of(h1, h2, within_s=ANSWER_S) == "connected"
