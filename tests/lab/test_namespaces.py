@@ -20,10 +20,23 @@ ANSWER_S = 30.0
 """The kernel asks again for an address, and sends a lost SYN again, only after a second each; and machines are slow."""
 
 
+def listener_at(address: str) -> socket.socket:
+    """Give a socket that takes connections at an address, IPv6 with its zone too."""
+    family, _, _, _, where = socket.getaddrinfo(address, PORT, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 def answer_of(client: Host, server: Host, *, within_s: float = SILENCE_S) -> str:
     """Give how a TCP connection from client to a listening server ends: connected, refused, silent or unreachable."""
-    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
-    with server.network(), socket.create_server((server.address, PORT), family=family), client.network():
+    with server.network(), listener_at(server.address), client.network():
         try:
             socket.create_connection((server.address, PORT), timeout=within_s).close()
         except ConnectionRefusedError:
