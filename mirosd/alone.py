@@ -9,7 +9,7 @@ from typing import Any
 from mirosd.core.broker import BrokerAddress
 from mirosd.core.interfaces import ProbeResult
 from mirosd.localapi.board import Board
-from mirosd.payloads import StageReport
+from mirosd.payloads import LanSurvey, StageReport
 from mirosd.signals import Private
 
 OWN = BrokerAddress("memory", port=0)
@@ -28,6 +28,27 @@ class LoneBoard(Board):
             self.raise_reason("hosts_ignored", f"{', '.join(hosts)}: {WHY}")
         else:
             self.clear_reason("hosts_ignored")
+
+
+class SilentLan:
+    """A LAN that is not searched: nobody is asked, nobody is answered (interfaces.LanSearch). Thread: any."""
+
+    def __init__(self) -> None:
+        self._post: Callable[[int, Any], None] = lambda _signal, _payload: None
+
+    def listen(self, post: Callable[[int, Any], None]) -> None:
+        """Nobody will be heard."""
+        self._post = post
+
+    def search(self, known: Sequence[str]) -> None:
+        """Nothing is sent."""
+
+    def ask(self, hosts: Sequence[str]) -> None:
+        """Nothing is sent."""
+
+    def survey(self) -> None:
+        """Answer that nothing was seen."""
+        self._post(Private.ip_addresses_found, LanSurvey("", ()))
 
 
 class LoneProber:

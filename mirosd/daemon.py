@@ -7,45 +7,40 @@ import asyncio
 import os
 import queue
 import random
-import secrets
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from mirosd import __version__, alone, logs
-from mirosd.backends.amqp import AmqpConnector
-from mirosd.backends.amqp_probe import AmqpProber
+from mirosd.backends.file_watch import FileWatch
 from mirosd.backends.files import DiskFileStore
-from mirosd.backends.key_files import read_key_files, read_password
+from mirosd.backends.lan import Lan
+from mirosd.backends.lan_ground import Ground
 from mirosd.backends.local_socket import bind, group_id, peer_credentials
 from mirosd.backends.memory import MemoryBroker, MemoryConnector
 from mirosd.backends.state_directory import StateDirectory
 from mirosd.backends.systemd import Notifier
 from mirosd.bridge.bridge import Bridge
 from mirosd.bridge.control import Control
-from mirosd.core.addresses import parse_host
-from mirosd.core.broker import BrokerAddress
-from mirosd.core.control_messages import Identity, SealedChallenger
-from mirosd.core.envelope import Envelope
-from mirosd.core.seal import Opener, Sealer, system_key
-from mirosd.core.setting_checks import broker_address
+from mirosd.core.aliens import Aliens
+from mirosd.core.interfaces import LanSearch
 from mirosd.core.settings import Settings
 from mirosd.discovery import Discovery
-from mirosd.errors import BrokerError, ConfigError
+from mirosd.errors import BrokerError, ConfigError, StartError
+from mirosd.lan_view import why_off
 from mirosd.localapi.board import Board
 from mirosd.localapi.census import Census
 from mirosd.localapi.desk import Desk
 from mirosd.localapi.desk import Identity as Welcome
 from mirosd.localapi.rights import Policy
 from mirosd.localapi.server import LocalServer
-from mirosd.names import NETWORK_NAMES, SystemNames
+from mirosd.member import Member
 from mirosd.payloads import ProducerQueue
 from mirosd.view import View
-from mirosd_client.wire import Network
 
 log = structlog.get_logger()
 
@@ -59,70 +54,75 @@ class Daemon:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._began_s = time.monotonic()
         self._notifier = Notifier()
         self._discovery: Discovery | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then stop in order; StartError when it cannot start here."""
+        with StateDirectory(self._settings.state_dir) as state:
+            while await self._serve(state, stop):
+                pass  # once more, as another node
+
+    async def _serve(self, state: StateDirectory, stop: asyncio.Event) -> bool:
+        """Build all parts, run them until `stop` is set, stop them in order; True: until a clone had to be evaded."""
         settings = self._settings
         loop = asyncio.get_running_loop()
+        renewed = asyncio.Event()
         with ExitStack() as exits:
-            state = exits.enter_context(StateDirectory(settings.state_dir))
-            keys = read_key_files(settings.networks)
-            name = settings.name or socket.gethostname()
-            own, peers = self._accounts()
-            names = SystemNames(settings.system)
-            is_alone = own is alone.OWN
+            member = Member(
+                settings,
+                state.node,
+                state.start,
+                uptime_ms=lambda: int((time.monotonic() - self._began_s) * 1000),
+                wall_ms=self._wall_ms,
+                on_clone=lambda why: self._renew(state, why, renewed, board),
+            )
+            node, name, own = member.node, member.identity.name, member.accounts.own
+            is_alone = member.accounts.is_alone
             board = alone.LoneBoard(loop) if is_alone else Board(loop)
             board.on_reasons = lambda: self._show_state(view)
             producers: queue.Queue[ProducerQueue] = queue.Queue(maxsize=1)
-            amqp = AmqpConnector()
-            control_envelope = _envelope(keys.system or system_key(keys.mesh), settings.system, "system")
-            challenger = SealedChallenger(
-                Identity(state.node, name, state.start, __version__, settings.broker.advertise),
-                control_envelope,
-                {"mesh": keys.mesh, "snoop_trace": keys.snoop_trace, "snoop_spy": keys.snoop_spy},
-                nonce=lambda: secrets.token_hex(16),
-                wall_ms=self._wall_ms,
-            )
             files = DiskFileStore()
             exits.callback(files.close)
             discovery = self._discovery = Discovery(
-                prober=alone.LoneProber()
-                if is_alone
-                else AmqpProber(loop, amqp, lambda host, port: _at(peers, host, port), names, challenger),
+                prober=member.prober(is_guarded=True),
+                lan=self._lan(member, board, exits),
+                lan_settings=settings.discovery.lan,
                 files=files,
                 board=board,
-                names=names,
+                names=member.names,
                 producers=producers,
                 wake=lambda: _hand_over(loop, bridge.wake),
                 retire=lambda node: _hand_over(loop, bridge.retire, node),
+                on_listed=lambda hosts: _hand_over(loop, member.clearance.list_hosts, hosts),
+                on_standing=lambda *standing: _hand_over(loop, bridge.stand, *standing),
                 hosts_file=settings.discovery.hosts_file,
                 local_hosts_file=str(Path(settings.state_dir) / "hosts.json"),
+                lan_cache_file=str(Path(settings.state_dir) / "lan_cache.json"),
+                peer_port=settings.peers.port,
+                peers_file=str(Path(settings.state_dir) / "peers.json"),
+                aliens=settings.discovery.aliens,
+                wall_s=lambda: self._wall_ms() / 1000,
             )
             control = Control(
-                names,
-                control_envelope,
-                challenger,
+                member.names,
+                member.control_envelope,
+                member.challenger,
                 post_peer=discovery.post_peer,
                 board=board,
                 clock=time.monotonic,
                 wall_ms=self._wall_ms,
             )
             bridge = Bridge(
-                MemoryConnector({own.host: MemoryBroker(loop)}) if is_alone else amqp,
-                names,
+                MemoryConnector({own.host: MemoryBroker(loop)}) if is_alone else member.amqp,
+                member.names,
+                peer_connector=member.guarded,
                 own=own,
-                peer_address=lambda host: _peer_broker(peers, host, settings.peers.port),
-                envelopes={
-                    network: _envelope(key, settings.system, NETWORK_NAMES[network])
-                    for network, key in (
-                        (Network.MESH, keys.mesh),
-                        (Network.SNOOP_TRACE, keys.snoop_trace),
-                        (Network.SNOOP_SPY, keys.snoop_spy),
-                    )
-                },
+                peer_address=member.accounts.at_host,
+                envelopes=member.envelopes,
                 control=control,
+                aliens=Aliens(settings.discovery.aliens, node),
                 settings=settings.delivery,
                 producers=producers,
                 board=board,
@@ -130,29 +130,34 @@ class Daemon:
                 on_own_state=lambda error: _show_broker(board, error),
                 random=random.random,
             )
-            who = {"node": state.node, "name": name, "system": settings.system, "version": __version__}
-            view = View(board, discovery, bridge, who)
+            member.confirms.append(bridge.confirm)
+            who = {"node": node, "name": name, "system": settings.system, "version": __version__}
+            # people may have any address scouted: their prober is not held to what was cleared
+            lan_off = why_off(settings, is_alone=is_alone)
+            view = View(board, discovery, bridge, who, prober=member.prober(is_guarded=False), lan_off=lan_off)
             bound = bind(Path(settings.socket.path), mode=settings.socket.mode, group=settings.socket.group)
-            server = LocalServer(
-                self._desk(bridge, view, board, Welcome(state.node, name, settings.system, __version__))
-            )
+            server = LocalServer(self._desk(bridge, view, board, Welcome(node, name, settings.system, __version__)))
             view.sessions = server.sessions
-            log.info("starting", node=state.node, name=name, start=state.start, version=__version__, broker=own.display)
+            log.info("starting", node=node, name=name, start=state.start, version=__version__, broker=own.display)
             bridge.start()
+            hosts_files = (settings.discovery.hosts_file, str(Path(settings.state_dir) / "hosts.json"))
+            exits.callback(FileWatch(loop, hosts_files, self._follow_hosts_file).close)
             discovery.start()
             await server.start(bound.listening)
             self._notifier.ready(f"{view.state}")
             try:
-                await stop.wait()
+                await _first(stop, renewed)
             finally:
                 log.info("stopping")
                 view.is_stopping = True
-                self._notifier.stopping("closing connections")
+                if not renewed.is_set():
+                    self._notifier.stopping("closing connections")
                 bound.remove()
                 await server.stop()
-                await bridge.stop()
+                await bridge.stop(is_farewell=not renewed.is_set())
                 discovery.stop()
                 log.info("stopped")
+        return renewed.is_set() and not stop.is_set()
 
     def reload(self, load: Callable[[], Settings]) -> None:
         """Read the configuration again: log level and hosts files take effect, the rest is told to need a restart."""
@@ -183,18 +188,56 @@ class Daemon:
                 self._discovery.evaluate()
         self._notifier.ready("reloaded")
 
-    def _accounts(self) -> tuple[BrokerAddress, BrokerAddress]:
-        """Give the own broker, and the account towards others (its host is filled in per peer)."""
-        settings = self._settings
-        own = (
-            broker_address(
-                settings.broker.url, user=settings.broker.user, password=read_password(settings.broker) or ""
-            )
-            or alone.OWN
+    def _follow_hosts_file(self, path: str) -> None:
+        log.info("hosts_file_changed", path=path)
+        if self._discovery is not None:
+            self._discovery.evaluate()
+
+    def _lan(self, member: Member, board: Board, exits: ExitStack) -> LanSearch:
+        """Build the search of the LAN, or what stands for it; either way others are told our addresses there."""
+        settings, accounts = self._settings.discovery.lan, member.accounts
+        if accounts.is_alone:
+            return alone.SilentLan()
+        if not settings.enabled:
+            try:
+                ground = Ground(settings)
+            except OSError as exc:
+                log.warning("addresses_not_read", reason=str(exc))  # others are told what is advertised, or nothing
+            else:
+                exits.callback(ground.close)
+                member.lan_addresses = ground.read_addresses
+            return alone.SilentLan()
+        fixed = accounts.told(())  # where the own broker is, unless that is wherever this host is
+        lan = Lan(
+            asyncio.get_running_loop(),
+            system_key=member.system_key,
+            system=self._settings.system,
+            node=member.node,
+            instance=member.identity.instance,
+            broker_port=0 if fixed else accounts.own.port,
+            advertise=fixed,
+            settings=settings,
+            board=board,
+            wall_ms=self._wall_ms,
+            on_answer=lambda broker, asked_s: member.clearance.clear([broker], asked_s),
         )
-        peers = settings.peers
-        account = BrokerAddress("", peers.port, peers.vhost, peers.user, read_password(peers) or "", tls=own.tls)
-        return own, account
+        exits.callback(lan.close)
+        member.lan_addresses = lambda: lan.addresses
+        member.confirms.append(lan.confirm)
+        return lan
+
+    def _renew(self, state: StateDirectory, why: str, renewed: asyncio.Event, board: Board) -> None:
+        """Give the node id up to the daemon that lives by a copy of our state directory."""
+        if renewed.is_set():
+            return
+        was = state.node
+        try:
+            state.renew()
+        except StartError as error:
+            board.raise_reason("node_conflict", f"{why}; no new node id: {error}")
+            return
+        log.warning("node_id_renewed", node=state.node, was=was, why=why)
+        renewed.set()
 
     def _desk(self, bridge: Bridge, view: View, board: Board, identity: Welcome) -> Desk:
         settings, limits = self._settings.socket, self._settings.limits
@@ -227,21 +270,16 @@ class Daemon:
         return int((time.time() + self._settings.clock.offset_s) * 1000)
 
 
-def _envelope(key: bytes, system: str, network: str) -> Envelope:
-    sealer = Sealer(key, system, network, random=os.urandom, clock=time.monotonic)
-    return Envelope(system, network, sealer, Opener(key, system, network))
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
-def _at(account: BrokerAddress, host: str, port: int) -> BrokerAddress:
-    return BrokerAddress(host, port, account.vhost, account.user, account.password, account.tls)
-
-
-def _peer_broker(account: BrokerAddress, host: str, default_port: int) -> BrokerAddress:
-    parsed = parse_host(host)
-    return _at(account, parsed.host, parsed.port or default_port)
-
-
-def _hand_over(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: str) -> None:
+def _hand_over(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> None:
     """From a chart's thread to the loop: the one crossing in this direction."""
     loop.call_soon_threadsafe(function, *args)
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 class CacheReadPayload(NamedTuple):
     """CACHE: a cache file as it is.
 
-    `last_modified` in seconds since the epoch, `created_at` as text, `problem` empty when all is well.
+    `last_modified` in seconds since the epoch, `created_at` as text, `problem` empty when all is well, `age_s` how
+    long ago it was modified when it was read (negative: its date is in the future).
     """
 
     dict: dict[str, Any]
@@ -18,6 +19,7 @@ class CacheReadPayload(NamedTuple):
     expired: bool
     file_name: str
     problem: str = ""
+    age_s: float = 0.0
 
 
 class CacheWritePayload(NamedTuple):
@@ -45,6 +47,7 @@ class Introduction(NamedTuple):
     version: str
     networks: tuple[str, ...]
     wall_ahead_s: float = 0.0
+    brokers: tuple[str, ...] = ()  # where its own broker takes others' connections, as a hosts file writes it
 
 
 class AMQPConsumerCheckPayload(NamedTuple):
@@ -92,10 +95,15 @@ class LanHostFoundPayload(NamedTuple):
 
 
 class HostsSightedPayload(NamedTuple):
-    """HOSTS_SIGHTED: addresses that somebody named (hosts as in a hosts file), and the source: cache, gossip, alien."""
+    """HOSTS_SIGHTED: addresses that somebody named (hosts as in a hosts file), and the source.
+
+    `source`: cache, gossip, alien, or lan: named by people. `node`: whose they are, "" when nobody says so; an alien
+    said so itself, in a sealed answer to us.
+    """
 
     addresses: tuple[str, ...]
     source: str
+    node: str = ""
 
 
 class LanAnswer(NamedTuple):
@@ -175,7 +183,11 @@ class PeerHeard(NamedTuple):
 
 
 class PeerSign(NamedTuple):
-    """peer_routed, peer_returned, peer_link_up, peer_link_down, peer_left: something was seen of a node."""
+    """peer_routed, peer_returned, peer_link_up, peer_link_down, peer_left: something was seen of a node.
+
+    peer_own_blocked, peer_own_free: `node` is "", `detail` what keeps our own broker from bringing us anything.
+    (peer_forgotten and peer_allowed, which people cause, carry the node's id alone.)
+    """
 
     node: str
     start: int = 0
@@ -183,8 +195,34 @@ class PeerSign(NamedTuple):
     detail: str = ""
 
 
+class PeerAlien(NamedTuple):
+    """peer_alien: a node that nobody listed or found spoke to us, and answered our challenge; `brokers` as it named.
+
+    `brokers` as a hosts file writes them ("10.0.0.7:5672"), in one spelling.
+    """
+
+    introduction: Introduction
+    brokers: tuple[str, ...]
+
+
+class PeerGossip(NamedTuple):
+    """peer_gossip: a peer of ours hears `node`, and says where its brokers are (as in PeerAlien)."""
+
+    node: str
+    brokers: tuple[str, ...]
+
+
+class NodesForgottenPayload(NamedTuple):
+    """NODES_FORGOTTEN: every node that people forgot and whose tombstone stands; at the start, and at each change."""
+
+    nodes: tuple[str, ...]
+
+
 class PeerGonePayload(NamedTuple):
-    """PEER_GONE: nothing is owed to this node any more."""
+    """PEER_GONE: nothing is owed to this node any more. PEER_ADRIFT: our link to its broker was lost.
+
+    `hosts` are the addresses at which it had proved to be.
+    """
 
     node: str
     hosts: tuple[str, ...]

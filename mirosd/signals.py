@@ -26,6 +26,8 @@ class Public:
     CONNECTION_DISCOVERY = _signals.CONNECTION_DISCOVERY  # lan, man_net -> producer_factory
     HOSTS_LISTED = _signals.HOSTS_LISTED  # man_net -> peer : HostsListedPayload, the manual hosts in force
     PEER_GONE = _signals.PEER_GONE  # peer -> all : PeerGonePayload, its queues are no longer owed anything
+    PEER_ADRIFT = _signals.PEER_ADRIFT  # peer -> all : PeerGonePayload, its broker is away: prove its hosts again
+    NODES_FORGOTTEN = _signals.NODES_FORGOTTEN  # peer -> lan_recce : NodesForgottenPayload, all that are to be ignored
 
 
 class Private:
@@ -57,6 +59,7 @@ class Private:
     # lan
     connections_discovered = _signals.connections_discovered
     cache_expired = _signals.cache_expired
+    cache_due = _signals.cache_due
     # producer_factory
     ips_discovered = _signals.ips_discovered
     ready = _signals.ready
@@ -71,5 +74,8 @@ class Private:
     peer_expired = _signals.peer_expired
     peer_alien = _signals.peer_alien
     peer_gossip = _signals.peer_gossip
+    peer_own_blocked = _signals.peer_own_blocked
+    peer_own_free = _signals.peer_own_free
+    peer_tombstone_over = _signals.peer_tombstone_over
     peer_forgotten = _signals.peer_forgotten
     peer_allowed = _signals.peer_allowed

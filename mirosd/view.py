@@ -1,4 +1,4 @@
-"""What people may see and change through the local API: localapi.verbs.DaemonView over the composed daemon."""
+"""What people may see and change through the local API: localapi.verb.DaemonView over the composed daemon."""
 
 import asyncio
 import time
@@ -7,10 +7,15 @@ from typing import Any
 
 from mirosd.bridge.bridge import Bridge
 from mirosd.core.addresses import parse_host
+from mirosd.core.interfaces import Prober
+from mirosd.core.node_names import find_peer, is_node_id
 from mirosd.core.shown import PeerRow
 from mirosd.discovery import Discovery
 from mirosd.errors import MirosdError
+from mirosd.lan_view import Lan
 from mirosd.localapi.board import Board
+from mirosd.localapi.verb import RowTaker
+from mirosd.scouting import scout
 
 WRITTEN_S = 10.0
 """A hosts file is written in milliseconds, unless thousands of processes want it: the seeds' 5 s twice."""
@@ -22,11 +27,33 @@ class HostsUnchangedError(MirosdError):
     code = "hosts_unchanged"
 
 
-class View:
-    """Display copies of everything, and the few things that may be asked for. Thread: loop."""
+class PeerStaysError(MirosdError):
+    """A peer cannot be forgotten as things are; the text says what keeps it."""
 
-    def __init__(self, board: Board, discovery: Discovery, bridge: Bridge, who: dict[str, str]) -> None:
+    code = "peer_stays"
+
+
+class View:
+    """Display copies of everything, and the few things that may be asked for. Thread: loop.
+
+    Args:
+        prober: for the addresses that people have scouted: it sends our account to any of them.
+        lan_off: why the LAN is not searched, "" when it is (lan_view.why_off).
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        discovery: Discovery,
+        bridge: Bridge,
+        who: dict[str, str],
+        *,
+        prober: Prober,
+        lan_off: str,
+    ) -> None:
         self._board, self._discovery, self._bridge, self._who = board, discovery, bridge, who
+        self._prober = prober
+        self.lan = Lan(board, discovery, lan_off)
         self._started_s = time.monotonic()
         self.sessions: Callable[[], list[dict[str, Any]]] = list
         self.is_stopping = False
@@ -62,6 +89,7 @@ class View:
             },
             "clients": len(sessions),
             "subscriptions": bridge.inbound.subscriptions.connected,
+            "producer_sets": bridge.producer_sets(),
             "counters": dict(sorted(self._board.counters.items())),
         }
 
@@ -75,6 +103,34 @@ class View:
     def next_change(self) -> asyncio.Event:
         """What is set when something that is shown here changes next."""
         return self._board.next_change()
+
+    async def forget_peer(self, node: str) -> dict[str, Any]:
+        """Let go of a peer, and wait until it is off the table."""
+        row = find_peer(node, self._board.peers)
+        who = row.name or row.node
+        listed = {*self._board.listed_hosts, *self._board.local_hosts}.intersection(row.address.split(", "))
+        if listed:
+            host = min(listed)
+            raise PeerStaysError(f"{who} is a listed host: first take it off the list (`mirosctl hosts remove {host}`)")
+        self._discovery.forget(row.node)
+        if not await self._board.wait_until(lambda: all(one.node != row.node for one in self._board.peers), WRITTEN_S):
+            raise PeerStaysError(f"{who} is still in the peers table; the daemon's log may tell why")
+        return {"node": row.node, "name": row.name}
+
+    async def allow_peer(self, node: str) -> dict[str, Any]:
+        """Take a peer; one that is off the table can be named by its whole id alone."""
+        if is_node_id(node.lower()):
+            node = node.lower()
+            name = next((row.name for row in self._board.peers if row.node == node), "")
+        else:
+            row = find_peer(node, self._board.peers)
+            node, name = row.node, row.name
+        self._discovery.allow(node)
+        return {"node": node, "name": name}
+
+    async def scout(self, address: str, row: RowTaker) -> dict[str, Any]:
+        """Scout one address."""
+        return await scout(self._prober, address, row)
 
     def clients(self) -> list[dict[str, Any]]:
         """The connected programs, with how far their events have come and what they hear."""
@@ -100,8 +156,9 @@ class View:
 
     def hosts(self) -> list[dict[str, Any]]:
         """The manual hosts in force, sorted."""
-        rows = [{"host": host, "source": "file"} for host in self._board.listed_hosts]
-        rows += [{"host": host, "source": "local"} for host in self._board.local_hosts]
+        listed, local = self._discovery.man_net.lists.paths
+        rows = [{"host": host, "source": "file", "file": listed} for host in self._board.listed_hosts]
+        rows += [{"host": host, "source": "local", "file": local} for host in self._board.local_hosts]
         return sorted(rows, key=lambda row: (row["host"], row["source"]))
 
     async def add_host(self, host: str) -> None:
@@ -165,5 +222,9 @@ def _peer(row: PeerRow, now_s: float) -> dict[str, Any]:
         "rtt_ms": None if row.rtt_ms is None else round(row.rtt_ms, 3),
         "last_seen_s": None if row.last_heard_s is None else round(max(0.0, now_s - row.last_heard_s), 1),
         "wire": row.wire,
+        "incarnation": row.incarnation,
+        "flaps": row.flaps,
+        "since_s": None if row.since_s is None else round(max(0.0, now_s - row.since_s), 1),
+        "previous": [{"address": address, "age_s": round(max(0.0, now_s - at_s), 1)} for address, at_s in row.previous],
         "stages": [stage._asdict() for stage in row.stages],
     }

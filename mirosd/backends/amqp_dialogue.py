@@ -20,7 +20,7 @@ GRACE_S = 0.3
 MAX_HINT_CHARS = 64
 """A hint is a stranger's text: this much of it is shown, and only what can be printed."""
 
-HELD = ("key", "version", "self")
+HELD = ("key", "version", "self", "clone")
 """What a bad answer can prove; anything else (another nonce, junk) is as if it had not come."""
 
 Heard = asyncio.Queue[Incoming | Outcome | BrokerError]
@@ -37,7 +37,8 @@ class Proof(NamedTuple):
 async def ask_proof(link: AmqpLink, heard: Heard, exchange: str, challenger: Challenger, within_s: float) -> Proof:
     """Publish a challenge to any daemon behind `exchange` and give what came of it within `within_s`.
 
-    Codes: daemon (nobody is behind the exchange), daemon(silent), key, version, self (only our own daemon answers).
+    Codes: daemon (nobody is behind the exchange), daemon(silent), key, version, self (only our own daemon answers),
+    clone (another daemon with our node id does). Whoever challenges us in its turn is answered.
 
     Raises:
         BrokerError: the link ended meanwhile.
@@ -71,6 +72,10 @@ async def ask_proof(link: AmqpLink, heard: Heard, exchange: str, challenger: Cha
                 continue
             case Outcome():
                 return Proof("daemon", f"no mirosd listens to {exchange} now ({said.value})")
+        if (retort := challenger.retort(said.body)) is not None:
+            routing_key, body, correlation_id = retort
+            link.publish(exchange, routing_key, body, correlation_id=correlation_id)
+            continue
         verdict = _judge(said, nonce, challenger)
         if verdict.code == "":
             return verdict

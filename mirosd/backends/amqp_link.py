@@ -99,6 +99,10 @@ class AmqpLink:
         )
         self._publishing.raw.basic_publish(exchange, routing_key, body, properties, mandatory)
 
+    def flush(self) -> None:
+        """Send now what was published."""
+        self._wire.flush()
+
     async def declare_exchange(self, name: str, *, kind: str = "topic") -> None:
         """Declare a durable exchange."""
         async with brief_channel(self._connection, self.address) as channel:

@@ -1,5 +1,6 @@
 """Probing one address for a scout: is there a broker, are its doors open to us, and does a mirosd with our key answer?
 
+    probe                           may our account be sent there at all? (guarded.py)
     resolve tcp (tls) amqp auth     opening a link (amqp.py)
     exchange                        our system's control exchange is there; nothing is ever created on that broker
     daemon                          a sealed challenge to whoever is behind the exchange is taken, and answered
@@ -15,6 +16,7 @@ from typing import Any
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.backends.amqp_dialogue import GRACE_S, Heard, ask_directory, ask_proof
 from mirosd.backends.amqp_link import AmqpLink
+from mirosd.backends.guarded import GuardedConnector
 from mirosd.core.addresses import AMQP_PORT, AddressError, parse_host
 from mirosd.core.broker import BrokerAddress
 from mirosd.core.interfaces import Challenger, ProbeResult
@@ -41,6 +43,8 @@ STAGE_OF = {
     "closed": "exchange",
     "system": "exchange",
     "self": "daemon",
+    "clone": "daemon",
+    "unproved": "probe",
 }
 """The stage in which a code is found, where it is not the code's own name."""
 
@@ -51,13 +55,21 @@ class AmqpProber:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        connector: AmqpConnector,
+        connector: AmqpConnector | GuardedConnector,
         credentials: Callable[[str, int], BrokerAddress],
         names: SystemNames,
         challenger: Challenger,
+        *,
+        default_port: int = AMQP_PORT,
     ) -> None:
-        """Args: credentials: gives who we are at (host, port), called on the loop's thread at each connect."""
+        """Describe what all probes have in common.
+
+        Args:
+            credentials: gives who we are at (host, port), called on the loop's thread at each connect.
+            default_port: of a host that is written without one.
+        """
         self.loop = loop
+        self.default_port = default_port
         self.connector = connector
         self.credentials = credentials
         self.names = names
@@ -113,7 +125,7 @@ class AmqpProbe:
         except AddressError as exc:
             self._finish("resolve", str(exc))
             return
-        address = self._prober.credentials(host, port or AMQP_PORT)
+        address = self._prober.credentials(host, port or self._prober.default_port)
         try:
             self._link = await self._prober.connector.open(
                 address,

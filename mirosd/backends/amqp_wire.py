@@ -5,7 +5,7 @@ is silent or talks another protocol (a descriptor and a task stay behind, measur
 asyncio's, and pika sees it as it would see its own transport: `write` and `abort` downwards, and upwards the four
 `_proto_*` methods through which pika's own adapters feed a connection.
 
-Writing gathers what one turn of the loop publishes into one send.
+Writing gathers what one turn of the loop publishes into one send, at its end or when `flush` is called.
 """
 
 import asyncio
@@ -149,6 +149,13 @@ class Wire(asyncio.Protocol):
             self._reason = self._reason or ConnectionAbortedError("dropped by this side")
             self.abort()
 
+    def flush(self) -> None:
+        """Send what pika has written."""
+        if self._unsent and self._transport is not None and not self._transport.is_closing():
+            data = b"".join(self._unsent)
+            self._unsent.clear()
+            self._transport.write(data)
+
     async def dispose(self) -> None:
         """Drop the stream and return when its descriptor is given back."""
         if self._transport is not None:
@@ -171,7 +178,7 @@ class Wire(asyncio.Protocol):
         """Start pika's handshake."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._peer = transport.get_extra_info("peername")[0]
+        self._peer, *_ = transport.get_extra_info("peername") or ("",)  # None: it was reset before we got here
         if self._address.tls:
             self._progress.passed(transport.get_extra_info("cipher")[1], now="amqp")
         self.connection._proto_connection_made(self)
@@ -214,10 +221,10 @@ class Wire(asyncio.Protocol):
     # what pika calls
 
     def write(self, data: bytes) -> None:
-        """Send in this turn of the loop, together with what else is written in it."""
+        """Send in the next turn of the loop, unless `flush` is called before, together with what else is written."""
         self._unsent.append(data)
         if len(self._unsent) == 1:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
     def abort(self) -> None:
         """Reset the stream."""
@@ -225,9 +232,3 @@ class Wire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._transport.abort()
-
-    def _flush(self) -> None:
-        if self._unsent and self._transport is not None and not self._transport.is_closing():
-            data = b"".join(self._unsent)
-            self._unsent.clear()
-            self._transport.write(data)

@@ -127,6 +127,9 @@ class MemoryLink:
         )
         self._up.send(self.far.publish, self._last_tag, message, mandatory)
 
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
     async def declare_exchange(self, name: str, *, kind: str = "topic") -> None:
         """Declare an exchange."""
         await self.ask(self._vhost.declare_exchange, name, kind)

@@ -4,7 +4,8 @@
 
 The directory itself is locked (flock) for as long as it is open; the kernel lets go of
 the lock with the process, however that ends. An identity is never replaced silently:
-a node.json that cannot be read stops the start, as its peers would take the node for another.
+a node.json that cannot be read stops the start, as its peers would take the node for another,
+and a new identity is drawn only where another daemon turns out to live by a copy of this one.
 """
 
 import fcntl
@@ -58,6 +59,19 @@ class StateDirectory:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def renew(self) -> None:
+        """Begin a new identity in the same directory, in its first start: another daemon lives by a copy of this one.
+
+        Raises:
+            StartError: it could not be stored; the old identity stays.
+        """
+        node = secrets.token_hex(16)
+        try:
+            self._write({"node": node, "start": 1})
+        except OSError as exc:
+            raise StartError(_unusable(self.path, exc)) from exc
+        self.node, self.start = node, 1
 
     def _lock(self) -> None:
         try:

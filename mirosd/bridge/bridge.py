@@ -2,18 +2,21 @@
 
 import asyncio
 import queue
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
 
 from mirosd.bridge.control import Control
+from mirosd.bridge.greeter import Greeter
 from mirosd.bridge.inbound import Inbound
 from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
 from mirosd.bridge.outbound import Outbound
 from mirosd.bridge.producer_set import ProducerSet
+from mirosd.bridge.producer_sets import ProducerSets
 from mirosd.bridge.snoop import SnoopOutbound
+from mirosd.core.aliens import Aliens
 from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
 from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import ClientSession
@@ -21,7 +24,7 @@ from mirosd.core.settings import DeliverySettings
 from mirosd.core.shown import Board
 from mirosd.errors import BrokerError
 from mirosd.names import SystemNames
-from mirosd.payloads import Producer, ProducerQueue
+from mirosd.payloads import ProducerQueue
 from mirosd_client.messages import Subscribe
 from mirosd_client.record import Span
 from mirosd_client.wire import Events, Network
@@ -36,9 +39,12 @@ class Bridge:
     """Carries all three networks. Implements interfaces.ClientSink for the local API. Thread: loop.
 
     Args:
+        connector: opens connections to the own broker.
+        peer_connector: opens those to others' brokers, where our account may go only.
         own: the own broker, with the account that never leaves this host.
         envelopes: of the networks whose keys this host has; the mesh is among them.
         peer_address: gives where and as whom to reach a peer's broker, from a hosts-file entry.
+        aliens: whose events are delivered here, and who may be a peer by its own word.
         producers: the queue that ProducerFactoryChart fills and wake() empties.
         on_own_state: called with None when the own broker is connected, with the error when it is not.
     """
@@ -48,10 +54,12 @@ class Bridge:
         connector: BrokerConnector,
         names: SystemNames,
         *,
+        peer_connector: BrokerConnector,
         own: BrokerAddress,
         peer_address: Callable[[str], BrokerAddress],
         envelopes: Mapping[Network, Envelope],
         control: Control,
+        aliens: Aliens,
         settings: DeliverySettings,
         producers: "queue.Queue[ProducerQueue]",
         board: Board,
@@ -61,21 +69,41 @@ class Bridge:
     ) -> None:
         self.own_error: BrokerError | None = None
         self._on_own_state = on_own_state
-        self._connector, self._names, self._peer_address = connector, names, peer_address
+        self._names = names
         self._envelopes, self._control, self._settings = envelopes, control, settings
         self._producers, self._board, self._post_peer, self._random = producers, board, post_peer, random
         self._exchange = names.exchanges[Network.MESH]
-        self._sets: list[ProducerSet] = []
-        self._adopting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        mesh = envelopes[Network.MESH]
-        snoop = SnoopOutbound(envelopes, names, lambda: self._sets, board)
+        snoop = SnoopOutbound(envelopes, names, lambda: self._sets.all, board)
         self.outbound = Outbound(
-            mesh, self._exchange, self._lanes, self._lanes_for, snoop, ttl_s=settings.ttl_s, board=board
+            envelopes[Network.MESH],
+            self._exchange,
+            self._lanes,
+            self._lanes_for,
+            snoop,
+            ttl_s=settings.ttl_s,
+            board=board,
         )
-        self.inbound = Inbound(envelopes, names, control.identity, settings, board)
+        self.inbound = Inbound(envelopes, names, control.identity, settings, board, aliens=aliens)
         control.count_here = self.inbound.subscriptions.count_matches
-        self._own = self._make_set(own, self._declare_mesh, self._open_control, self._own_state)
+        self._aliens = aliens
+        self._own = self._make_set(connector, own, self._declare_mesh, self._open_control, self._own_state)
+        self._sets = ProducerSets(
+            self._own,
+            control,
+            make=lambda address: self._make_set(peer_connector, address, self._check_mesh, self._listen_control),
+            peer_address=peer_address,
+            stop=lambda producer_set: self._spawn(producer_set.stop()),
+        )
+        self._greeter = Greeter(
+            control,
+            aliens,
+            sets=lambda: self._sets.all,
+            adopt=self._sets.adopt_here,
+            post_peer=post_peer,
+            clock=asyncio.get_running_loop().time,
+        )
+        control.on_heartbeat = self._greeter.heard
         self._consuming = KeptLink(
             connector,
             own,
@@ -85,7 +113,6 @@ class Bridge:
             random=random,
             is_quiet=True,
         )
-        self._sets.append(self._own)
 
     def start(self) -> None:
         """Begin to connect to the own broker; returns at once."""
@@ -102,13 +129,20 @@ class Bridge:
         """The own broker's address."""
         return self._own.address
 
+    def producer_sets(self) -> list[dict[str, Any]]:
+        """The producer sets, one for each distinct broker, the own one's first."""
+        return self._sets.display()
+
     async def count_matches(self, routing_key: str) -> dict[str, int | None]:
         """Give by node how many mesh queues a routing key matches there, this host included; None: it did not say."""
         here = self._control.identity.node, self.inbound.subscriptions.count_matches(routing_key)
         return dict([here]) | await self._control.count_matches(routing_key)
 
-    async def stop(self) -> None:
-        """Wait a little for what is on its way, say goodbye, and close every connection."""
+    async def stop(self, *, is_farewell: bool = True) -> None:
+        """Wait a little for what is on its way, say goodbye, and close every connection.
+
+        Not `is_farewell`: another daemon goes on under our node id, so nobody is told that we left.
+        """
         self.outbound.flush()
         deadline_s = asyncio.get_running_loop().time() + DRAIN_S
         while any(lane.is_open and not lane.is_idle for lane in self._lanes()):
@@ -116,14 +150,16 @@ class Bridge:
                 log.warning("stopped_before_confirmed", pending_bytes=sum(lane.pending_bytes for lane in self._lanes()))
                 break
             await asyncio.sleep(0.01)  # bounded, and only while stopping
-        await self._control.say_left()
+        await self._greeter.close()
+        if is_farewell:
+            await self._control.say_left()
         self._control.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.inbound.close()
         await self._consuming.stop()
-        await asyncio.gather(*(producer_set.stop() for producer_set in self._sets))
+        await asyncio.gather(*(producer_set.stop() for producer_set in self._sets.all))
 
     # interfaces.ClientSink
 
@@ -165,37 +201,24 @@ class Bridge:
         except queue.Empty:
             return
         for producer in item.mesh_producers:
-            self._spawn(self._adopt(producer))
+            self._spawn(self._sets.adopt(producer))
 
     def retire(self, node: str) -> None:
         """Nothing is owed to `node` any more; the last peer behind a broker takes its producers along."""
-        for producer_set in list(self._sets):
-            if node in producer_set.nodes:
-                producer_set.remove(node)
-                if not producer_set.nodes and producer_set is not self._own:
-                    self._sets.remove(producer_set)
-                    log.info("producers_retired", broker=producer_set.address.display, node=node)
-                    self._spawn(producer_set.stop())
+        self._sets.retire(node)
 
-    async def _adopt(self, producer: Producer) -> None:
-        async with self._adopting:  # one at a time: two addresses may be one broker
-            if any(producer.node in producer_set.nodes for producer_set in self._sets):
-                return
-            for producer_set in self._sets:
-                link = producer_set.control_link
-                if link is not None and await self._control.locate(producer.node, link) is not None:
-                    log.info("broker_shared", broker=producer_set.address.display, node=producer.node)
-                    producer_set.add(producer.node)
-                    return
-            address = self._peer_address(producer.host)
-            producer_set = self._make_set(address, self._check_mesh, self._listen_control)
-            self._sets.append(producer_set)
-            producer_set.start()
-            producer_set.add(producer.node)
-            log.info("producers_made", broker=address.display, node=producer.node)
+    def stand(self, known: Collection[str], allowed: Collection[str], barred: Collection[str]) -> None:
+        """Take which nodes the peer chart knows, which people allowed, and which are kept out."""
+        self._greeter.admitted(self._aliens.stand(known, allowed, barred))
+        self.inbound.reconsider()
+
+    async def confirm(self, broker: str) -> Collection[str]:
+        """Ask the nodes heard just now that name this broker theirs; gives what they answer (backends.guarded)."""
+        return await self._greeter.confirm(broker)
 
     def _make_set(
         self,
+        connector: BrokerConnector,
         address: BrokerAddress,
         prepare_mesh: Callable[[Link], Any],
         prepare_control: Callable[[Link], Any],
@@ -208,7 +231,7 @@ class Bridge:
             on_relief=self._relieved,
         )
         return ProducerSet(
-            self._connector,
+            connector,
             address,
             lane,
             self._control,
@@ -222,10 +245,11 @@ class Bridge:
     def _lanes_for(self, routing_key: str) -> list[Lane]:
         """Give the lanes that a body is owed to: all, but the own broker's when nobody there can have a queue."""
         is_heard_here = bool(self._own.nodes) or self.inbound.subscriptions.may_hear(routing_key)
-        return [each.lane for each in self._sets if is_heard_here or each is not self._own]
+        return [each.lane for each in reversed(self._sets.all) if is_heard_here or each is not self._own]
 
     def _lanes(self) -> Iterable[Lane]:
-        return [producer_set.lane for producer_set in self._sets]
+        """Give all lanes, the own broker's last: what goes to other hosts has the longer way."""
+        return [producer_set.lane for producer_set in reversed(self._sets.all)]
 
     def _relieved(self) -> None:
         self.outbound.relieved()
@@ -249,7 +273,7 @@ class Bridge:
 
     def _own_state(self, error: BrokerError | None) -> None:
         if error is not None:
-            self._control.lost()
+            self._control.lost(error.code)
         self.own_error = error
         self._on_own_state(error)
 

@@ -11,18 +11,19 @@ from typing import Any
 
 import structlog
 
+from mirosd.bridge.heartbeats import Heartbeats
+from mirosd.bridge.pulse import Pulse
 from mirosd.bridge.questions import Questions
 from mirosd.core.broker import DIRECT_REPLY, Incoming, Link, Outcome
+from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.control_messages import (
     ANSWER_KEY,
     Answer,
     Challenge,
     Heartbeat,
-    Identity,
     Left,
     Matched,
     Matching,
-    SealedChallenger,
     decode_control,
     encode_control,
 )
@@ -30,13 +31,10 @@ from mirosd.core.envelope import Envelope, key_id_of
 from mirosd.core.shown import Board
 from mirosd.errors import RemoteProtocolError
 from mirosd.names import ANY_NODE, DIRECTORY_EXCHANGE, HINT_SYSTEM, HINT_UNKNOWN_KEY, SystemNames, node_routing_key
-from mirosd.payloads import Introduction, PeerHeard, PeerSign
+from mirosd.payloads import Introduction, PeerSign
 from mirosd.signals import Private
 
 log = structlog.get_logger()
-
-HEARTBEAT_S = 1.0
-"""A crash is known within one of these; 20 peers cost 20 small messages a second."""
 
 CONTROL_TTL_MS = 3000
 """Older heartbeats say nothing any more: after an alarm or a restart nobody reads a backlog of them."""
@@ -52,6 +50,7 @@ class Control:
 
     Attributes:
         count_here: gives how many mesh queues of this host's programs a routing key matches.
+        on_heartbeat: told each authentic heartbeat of another node, with its direct reply-to.
     """
 
     def __init__(
@@ -67,14 +66,20 @@ class Control:
     ) -> None:
         self._names, self._envelope, self._challenger = names, envelope, challenger
         self._post_peer, self._board = post_peer, board
-        self._clock, self._wall_ms = clock, wall_ms
         self.count_here: Callable[[str], int] = lambda _routing_key: 0
+        self.on_heartbeat: Callable[[Heartbeat, str], None] = lambda _beat, _reply_to: None
+        self._pulse = Pulse(self._send_pulse, post_peer=post_peer, clock=clock)
+        self.heartbeats = Heartbeats(
+            challenger,
+            send=self._send_beat,
+            on_beat=self._pulse.beat,
+            post_peer=post_peer,
+            clock=clock,
+            wall_ms=wall_ms,
+        )
         self._own: Link | None = None
-        self._peers: dict[str, Link | None] = {}
-        self._echoes: dict[str, tuple[int, float]] = {}
         self._questions = Questions(names.control, CONTROL_TTL_MS)
-        self._sequence = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._asking: set[asyncio.Task[Introduction | None]] = set()
 
     @property
     def identity(self) -> Identity:
@@ -101,34 +106,40 @@ class Control:
             directory, lambda incoming: self._asked(link, incoming, lambda: asked.ack(incoming.tag)), prefetch=100
         )
         self._own = link
+        self._pulse.opened(link)
 
-    def lost(self) -> None:
-        """The own broker is gone: nobody can reach us until it is back."""
+    def lost(self, code: str) -> None:
+        """The own broker is gone, or cannot be reached: nobody can reach us until it is back."""
         self._own = None
-
-    # Peers: whom heartbeats go to, and over which link.
+        self._pulse.lost(code)
 
     def add_peer(self, node: str, link: Link | None) -> None:
         """Send heartbeats to `node` over `link`; None while its broker is away."""
-        self._peers[node] = link
-        if link is not None:
-            self._beat_to(node, link)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
+        self.heartbeats.add_peer(node, link)
 
     def remove_peer(self, node: str) -> None:
         """Send `node` nothing any more."""
-        self._peers.pop(node, None)
-        self._echoes.pop(node, None)
+        self.heartbeats.remove_peer(node)
 
     async def locate(self, node: str, link: Link) -> Introduction | None:
         """Ask through `link` for `node`: who answered, or None when it is not behind that broker."""
         body, nonce = self._challenger.challenge(node)
         return await self._questions.put(node, link, body, nonce, lambda answer: self._challenger.judge(answer, nonce))
 
+    async def challenge_back(self, node: str, reply_to: str) -> Introduction | None:
+        """Ask `node` who it is, by the reply-to of a message of its to our own broker; None when it does not say."""
+        link = self._own
+        if link is None or link.is_blocked:
+            return None
+        body, nonce = self._challenger.challenge(node)
+        key = node_routing_key(self.identity.node)
+        return await self._questions.put_back(
+            reply_to, link, body, nonce, lambda answer: self._challenger.judge_at(key, answer, nonce)
+        )
+
     async def count_matches(self, routing_key: str) -> dict[str, int | None]:
         """Ask each peer how many mesh queues of its programs a routing key matches; None: it did not say."""
-        peers = dict(self._peers)
+        peers = dict(self.heartbeats.peers)
         counts = await asyncio.gather(*(self._count_at(node, link, routing_key) for node, link in peers.items()))
         return dict(zip(peers, counts, strict=True))
 
@@ -149,60 +160,47 @@ class Control:
 
     async def say_left(self) -> None:
         """Tell every peer that this daemon stops; waits at most half a second for their brokers."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self.heartbeats.stop()
         waiting: list[asyncio.Future[None]] = []
-        for node, link in self._peers.items():
+        for node, link in self.heartbeats.peers.items():
             if link is None:
                 continue
             done = asyncio.get_running_loop().create_future()
             waiting.append(done)
-            self._sequence += 1
-            text = encode_control(Left(node=self.identity.node, start=self.identity.start, sequence=self._sequence))
+            sequence = self.heartbeats.next_sequence()
+            text = encode_control(Left(node=self.identity.node, start=self.identity.start, sequence=sequence))
             self._publish(node, link, text, lambda _outcome, done=done: done.done() or done.set_result(None))  # type: ignore[misc]
         if waiting:
             await asyncio.wait(waiting, timeout=0.5)
 
-    def _beat(self) -> None:
-        self._timer = None
-        for node, link in self._peers.items():
-            if link is not None:
-                self._beat_to(node, link)
-        if self._peers:  # no peers, no timer: an idle daemon sleeps
-            self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
-
-    def _beat_to(self, node: str, link: Link) -> None:
-        if link.is_blocked:  # what waits in front of a broker in alarm would be counted against the connection
-            return
-        self._sequence += 1
-        echo_ms, heard_s = self._echoes.get(node, (None, 0.0))
-        beat = Heartbeat(
-            node=self.identity.node,
-            name=self.identity.name,
-            start=self.identity.start,
-            sequence=self._sequence,
-            daemon_version=self.identity.daemon_version,
-            wall_ms=self._wall_ms(),
-            sent_ms=int(self._clock() * 1000),
-            echo_ms=echo_ms,
-            echo_age_ms=int((self._clock() - heard_s) * 1000) if echo_ms is not None else 0,
-        )
-
+    def _send_beat(self, node: str, link: Link, beat: Heartbeat) -> None:
         def told(outcome: Outcome) -> None:
             signal = Private.peer_returned if outcome is Outcome.RETURNED else Private.peer_routed
             self._post_peer(signal, PeerSign(node))
 
-        self._publish(node, link, encode_control(beat), told)
+        self._publish(node, link, encode_control(beat), told, reply_to=DIRECT_REPLY)
 
-    def _publish(self, node: str, link: Link, text: bytes, on_outcome: Callable[[Outcome], Any]) -> None:
+    def _send_pulse(self, link: Link) -> None:
+        text = encode_control(self.heartbeats.template())
+        self._publish(self.identity.node, link, text, reply_to=DIRECT_REPLY)
+
+    def _publish(
+        self,
+        node: str,
+        link: Link,
+        text: bytes,
+        on_outcome: Callable[[Outcome], Any] | None = None,
+        reply_to: str | None = None,
+    ) -> None:
         routing_key = node_routing_key(node)
         body = self._envelope.seal(text, routing_key)
         link.publish(
             self._names.control,
             routing_key,
             body,
-            mandatory=True,
+            mandatory=on_outcome is not None,
             expiration_ms=CONTROL_TTL_MS,
+            reply_to=reply_to,
             on_outcome=on_outcome,
         )
 
@@ -221,8 +219,14 @@ class Control:
         match message:
             case Challenge():
                 self._reply(link, incoming, self._challenger.answer(message))
+                self._doubt(message, incoming)
+            case Heartbeat() if message.node != self.identity.node:
+                self.heartbeats.heard(message)
+                self.on_heartbeat(message, _direct(incoming))
+            case Heartbeat() if message.instance == self.identity.instance:
+                self._pulse.came_back()
             case Heartbeat():
-                self._heard(message)
+                self._doubt(message, incoming)
             case Left():
                 sign = PeerSign(message.node, message.start, message.sequence)
                 self._post_peer(Private.peer_left, sign)
@@ -231,24 +235,18 @@ class Control:
                     node=self.identity.node, nonce=message.nonce, queues=self.count_here(message.routing_key)
                 )
                 self._reply(link, incoming, self._envelope.seal(encode_control(matched), ANSWER_KEY))
+            case Answer() if self._questions.is_open(incoming.correlation_id):
+                self._questions.replied(incoming)
             case Answer() | Matched():
                 self._board.count("control_unexpected")
 
-    def _heard(self, beat: Heartbeat) -> None:
-        if beat.node == self.identity.node:
-            return
-        now_s = self._clock()
-        self._echoes[beat.node] = beat.sent_ms, now_s
-        rtt_ms = None if beat.echo_ms is None else max(0.0, now_s * 1000 - beat.echo_ms - beat.echo_age_ms)
-        introduction = Introduction(
-            node=beat.node,
-            name=beat.name,
-            start=beat.start,
-            version=beat.daemon_version,
-            networks=(),  # a heartbeat proves the system key alone
-            wall_ahead_s=(beat.wall_ms - self._wall_ms()) / 1000,
-        )
-        self._post_peer(Private.peer_heard, PeerHeard(introduction, beat.sequence, rtt_ms))
+    def _doubt(self, message: Challenge | Heartbeat, incoming: Incoming) -> None:
+        """Ask who it is that speaks with our own node id; the challenger knows what to do when it is a clone."""
+        reply_to = _direct(incoming)
+        if reply_to and not self._asking and self._challenger.is_clone(message.node, message.instance):
+            task = asyncio.get_running_loop().create_task(self.challenge_back(message.node, reply_to))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
 
     def _asked(self, link: Link, incoming: Incoming, ack: Callable[[], None]) -> None:
         """Somebody of another system wants to know which systems are here."""
@@ -256,15 +254,31 @@ class Control:
         self._reply(link, incoming, HINT_SYSTEM + self._names.system.encode())
 
     def _reply(self, link: Link, incoming: Incoming, body: bytes) -> None:
-        if incoming.reply_to and incoming.reply_to.startswith(DIRECT_REPLY):
-            link.publish("", incoming.reply_to, body, correlation_id=incoming.correlation_id)
+        if reply_to := _direct(incoming):
+            link.publish("", reply_to, body, correlation_id=incoming.correlation_id)
 
     async def listen(self, link: Link) -> None:
-        """Hear answers on a link."""
-        await link.listen_for_replies(self._questions.replied)
+        """Hear answers on a link, and challenges by those who heard our heartbeats over it."""
+        await link.listen_for_replies(lambda incoming: self._replied(link, incoming))
+
+    def _replied(self, link: Link, incoming: Incoming) -> None:
+        if self._questions.is_open(incoming.correlation_id):
+            self._questions.replied(incoming)
+            return
+        retort = self._challenger.retort(incoming.body)
+        if retort is not None:
+            routing_key, body, nonce = retort
+            link.publish(self._names.control, routing_key, body, expiration_ms=CONTROL_TTL_MS, correlation_id=nonce)
 
     def close(self) -> None:
         """Send nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._peers.clear()
+        self.heartbeats.stop()
+        self.heartbeats.peers.clear()
+        for task in self._asking:
+            task.cancel()
+
+
+def _direct(incoming: Incoming) -> str:
+    """Give the direct reply-to of a message, "" when it has none: answers go nowhere else."""
+    reply_to = incoming.reply_to or ""
+    return reply_to if reply_to.startswith(DIRECT_REPLY) else ""

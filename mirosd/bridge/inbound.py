@@ -4,7 +4,7 @@ So a slow or stopped chart delays only itself, and a restarted daemon finds its
 clients' mesh queues where it left them; snoop queues are exclusive, unnamed, and die
 with the connection, as nobody wants old instrumentation. Delivery tags given to
 clients carry the epoch of their consumer: an acknowledgement of a channel that is
-gone touches nothing.
+gone touches nothing. What quarantined nodes send is counted, and goes no further.
 """
 
 import asyncio
@@ -16,21 +16,26 @@ import structlog
 
 from mirosd.bridge.dead_letters import count_dead_letters
 from mirosd.bridge.subscriptions import Subscription, Subscriptions
+from mirosd.core.aliens import Aliens, Verdict
 from mirosd.core.broker import Incoming, Link
-from mirosd.core.control_messages import Identity
-from mirosd.core.envelope import Envelope
+from mirosd.core.challenger import Identity
+from mirosd.core.envelope import Envelope, node_tag_of
 from mirosd.core.interfaces import ClientSession
 from mirosd.core.settings import DeliverySettings
 from mirosd.core.shown import Board
 from mirosd.errors import BrokerError, RemoteProtocolError
 from mirosd.names import SystemNames
 from mirosd_client.messages import Subscribe
+from mirosd_client.record import decode_records
 from mirosd_client.wire import Network
 
 log = structlog.get_logger()
 
 LINGER_S = 2.0
 """How long a client's queues outlive its socket: enough to reconnect, too short for a crash loop to fill a broker."""
+
+HELD_POLL_S = 0.5
+"""How often it is looked whether the patience with an unknown node is over, while a body of one waits."""
 
 SNOOP_ARGUMENTS: dict[str, Any] = {"x-max-length-bytes": 8 * 1024 * 1024, "x-overflow": "drop-head"}
 """A viewer that falls behind by more sees the newest: some 40,000 lines."""
@@ -44,6 +49,7 @@ class Inbound:
 
     Args:
         envelopes: of the networks whose keys this host has.
+        aliens: whose bodies are delivered.
     """
 
     def __init__(
@@ -53,10 +59,12 @@ class Inbound:
         identity: Identity,
         settings: DeliverySettings,
         board: Board,
+        *,
+        aliens: Aliens,
     ) -> None:
         node = identity.node
         self._envelopes, self._names, self._node = envelopes, names, node
-        self._settings, self._board = settings, board
+        self._settings, self._board, self._aliens = settings, board, aliens
         self._arguments: dict[str, Any] = {
             "x-message-ttl": int(settings.ttl_s * 1000),
             "x-max-length-bytes": settings.queue_bytes,
@@ -67,7 +75,9 @@ class Inbound:
         }
         self._link: Link | None = None
         heirs_s = settings.queue_expires_s if identity.start > 1 else 0.0
-        self.subscriptions = Subscriptions(asyncio.get_running_loop().time, heirs_s)
+        self._clock = asyncio.get_running_loop().time
+        self.subscriptions = Subscriptions(self._clock, heirs_s)
+        self._patience: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def opened(self, link: Link) -> None:
@@ -85,6 +95,7 @@ class Inbound:
         self._link = None
         for subscription in self.subscriptions.all():
             subscription.consumer = None
+            subscription.held.clear()
             subscription.is_bound = False
 
     def subscribe(self, session: ClientSession, request: Subscribe) -> None:
@@ -127,6 +138,8 @@ class Inbound:
     async def close(self) -> None:
         """Stop consuming; the queues stay for the next start."""
         self._link = None
+        if self._patience is not None:
+            self._patience.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -174,21 +187,47 @@ class Inbound:
         return name
 
     def _deliver(self, subscription: Subscription, epoch: int, incoming: Incoming) -> None:
-        session, consumer = subscription.session, subscription.consumer
-        if session is None or subscription.epoch != epoch:
+        if subscription.session is None or subscription.epoch != epoch:
             return  # goes back to its queue with the channel
-        subscription.delivered = incoming.tag
+        if subscription.held or not self._hand_on(subscription, subscription.session, incoming):
+            subscription.held.append(incoming)
+            if self._patience is None:
+                self._patience = asyncio.get_running_loop().call_later(HELD_POLL_S, self.reconsider)
+
+    def _hand_on(self, subscription: Subscription, session: ClientSession, incoming: Incoming) -> bool:
+        """Deliver a body, or drop it for good; False when it has to wait for the verdict on its node."""
         try:
             held_ms, records = self._envelopes[subscription.network].open_records(incoming.body, incoming.routing_key)
+            verdict = self._aliens.verdict(node_tag_of(incoming.body), self._clock())
+            if verdict is Verdict.WAIT:
+                return False
+            if verdict is Verdict.QUARANTINE:
+                self._board.count("quarantined", len(decode_records(records)))
         except RemoteProtocolError as error:
             self._board.count(f"unopened_{error.code}")
             log.warning("body_unopened", code=error.code, reason=str(error), subscription=subscription.chart)
-            if consumer is not None:
-                consumer.ack(incoming.tag)  # dropped, never requeued: it would come back for ever
-            return
-        session.deliver(
-            subscription.number, epoch << _EPOCH_SHIFT | incoming.tag, held_ms, incoming.redelivered, records
-        )
+            verdict = Verdict.QUARANTINE
+        subscription.delivered = incoming.tag
+        if verdict is Verdict.DELIVER:
+            tag = subscription.epoch << _EPOCH_SHIFT | incoming.tag
+            session.deliver(subscription.number, tag, held_ms, incoming.redelivered, records)
+        elif subscription.consumer is not None:
+            subscription.consumer.ack(incoming.tag)  # dropped, never requeued: it would come back for ever
+        return True
+
+    def reconsider(self) -> None:
+        """The verdict on some node may have changed: hand on what waited for it."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        is_any_held = False
+        for subscription in self.subscriptions.all():
+            held, session = subscription.held, subscription.session
+            while held and session is not None and self._hand_on(subscription, session, held[0]):
+                held.popleft()
+            is_any_held |= bool(held)
+        if is_any_held:
+            self._patience = asyncio.get_running_loop().call_later(HELD_POLL_S, self.reconsider)
 
     def _cancelled(self, subscription: Subscription, epoch: int, code: str) -> None:
         """The broker ended a consumer: its queue was deleted, or its channel closed. Begin again."""
@@ -206,6 +245,7 @@ class Inbound:
     async def _release_consumer(self, subscription: Subscription) -> None:
         consumer, subscription.consumer = subscription.consumer, None
         subscription.is_bound = False
+        subscription.held.clear()
         subscription.epoch += 1
         if consumer is not None:
             await consumer.cancel()

@@ -48,12 +48,33 @@ class KeptLink:
         self._connector, self._random = connector, random
         self._on_up, self._on_down, self._on_blocked = on_up, on_down, on_blocked
         self._task: asyncio.Task[None] | None = None
+        self._attempt_over = asyncio.Event()
+        self._no_pause = asyncio.Event()
+        self.is_untried = True  # no attempt to open it there is over
         self._told = ""
         self._log = log.debug if is_quiet else log.info
 
     def start(self) -> None:
         """Begin to open the link; returns at once."""
         self._task = asyncio.get_running_loop().create_task(self._keep(), name=f"link {self.name}")
+
+    def move(self, address: BrokerAddress, name: str) -> None:
+        """Open the link to another address from now on: the broker has moved there."""
+        link, self.link = self.link, None
+        self.address, self.name, self._told, self.is_untried = address, name, "", True
+        if self._task is not None:
+            self._task.cancel()
+            if link is not None:
+                link.abort()
+                self._on_down(BrokerError("closed", "the broker has moved"))
+            self.start()
+
+    async def attempted(self) -> None:
+        """Return when the link is open, or could not be opened: without a pause that it may be in."""
+        if self.link is None:
+            self._attempt_over.clear()
+            self._no_pause.set()
+            await self._attempt_over.wait()
 
     async def _keep(self) -> None:
         attempt = 0
@@ -69,17 +90,20 @@ class KeptLink:
                 )
             except BrokerError as error:
                 self._down(error)
+                self._attempt_is_over()
             else:
                 try:
                     await self._on_up(link)
                 except BrokerError as error:
                     link.abort()
                     self._down(error)
+                    self._attempt_is_over()
                 except BaseException:
                     link.abort()
                     raise
                 else:
                     self.link, attempt, self._told = link, 0, ""
+                    self._attempt_is_over()
                     self._log("broker_connected", broker=self.address.display, link=self.name)
                     try:
                         reason = await lost
@@ -88,8 +112,20 @@ class KeptLink:
                         if not lost.done():
                             link.abort()
                     self._down(reason)
-            await asyncio.sleep(delay_s(attempt, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, random=self._random))
+            await self._pause(delay_s(attempt, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, random=self._random))
             attempt += 1
+
+    async def _pause(self, pause_s: float) -> None:
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._no_pause.wait()
+        except TimeoutError:
+            pass
+
+    def _attempt_is_over(self) -> None:
+        self.is_untried = False
+        self._no_pause.clear()
+        self._attempt_over.set()
 
     def _down(self, error: BrokerError) -> None:
         if error.code != self._told:  # a broker that stays away is told of once

@@ -15,7 +15,7 @@ from mirosd.core.broker import Link, Outcome
 from mirosd.core.shown import Board
 
 MAX_IN_FLIGHT = 256
-"""Bodies published and not yet confirmed: 16 MiB and 16,384 events at the most; enough to keep a broker
+"""Bodies published and not yet confirmed: 16 MiB and 65,536 events at the most; enough to keep a broker
 busy over a link of 100 ms, and little enough that a lost connection repeats seconds, not minutes."""
 
 HIGH_WATER_BYTES = 8 * 1024 * 1024
@@ -85,6 +85,11 @@ class Lane:
         while self.pending_bytes > self._max_bytes and self._waiting:
             self._give_up(self._waiting.popleft(), "overflow")
         self._watch_expiry()
+
+    def flush(self) -> None:
+        """Send now what was published."""
+        if self._link is not None:
+            self._link.flush()
 
     def opened(self, link: Link) -> None:
         """A connection is there: publish what is owed, oldest first."""

@@ -118,6 +118,8 @@ class Outbound:
         """Send what was gathered."""
         if self._records:
             self._close_body()
+            for lane in self._lanes():
+                lane.flush()
         self._snoop.flush()
 
     def relieved(self) -> None:

@@ -47,11 +47,11 @@ class ProducerSet:
         self._prepare_mesh, self._prepare_control = prepare_mesh, prepare_control
         self._control_link: Link | None = None
         self._snoop_unconfirmed = 0
-        where = address.display
+        mesh_name, control_name = _names(address)
         self._mesh = KeptLink(
             connector,
             address,
-            f"mirosd mesh {where}",
+            mesh_name,
             on_up=self._mesh_up,
             on_down=lambda _error: lane.lost(),
             on_blocked=lane.blocked,
@@ -61,7 +61,7 @@ class ProducerSet:
         self._controls = KeptLink(
             connector,
             address,
-            f"mirosd control {where}",
+            control_name,
             on_up=self._control_up,
             on_down=self._control_down,
             random=random,
@@ -77,10 +77,25 @@ class ProducerSet:
         """The control link while it is up."""
         return self._control_link
 
+    @property
+    def is_untried(self) -> bool:
+        """It is not known yet whether the broker can be reached at its address."""
+        return self._controls.is_untried
+
+    async def attempted(self) -> None:
+        """Return when the control link is up, or has just been tried in vain."""
+        await self._controls.attempted()
+
     def start(self) -> None:
         """Begin to connect; returns at once."""
         self._mesh.start()
         self._controls.start()
+
+    def move(self, address: BrokerAddress) -> None:
+        """The broker is at another address now; what is owed to it stays."""
+        self.lane.name = address.display
+        for link, name in zip((self._mesh, self._controls), _names(address), strict=True):
+            link.move(address, name)
 
     def add(self, node: str) -> None:
         """`node` is behind this broker."""
@@ -134,3 +149,8 @@ class ProducerSet:
         for node in self.nodes:
             self._control.add_peer(node, None)
             self._post_peer(Private.peer_link_down, PeerSign(node, detail=error.code))
+
+
+def _names(address: BrokerAddress) -> tuple[str, str]:
+    """Give the names of the two connections, as the broker's tools show them."""
+    return f"mirosd mesh {address.display}", f"mirosd control {address.display}"

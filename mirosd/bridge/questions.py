@@ -37,6 +37,38 @@ class Questions:
             nonce: what the sealed `body` asks to be answered with.
             judge: raises RemoteProtocolError for what is no answer to this question, which then stays open.
         """
+
+        def publish(told: Callable[[Outcome], None]) -> None:
+            link.publish(
+                self._exchange,
+                node_routing_key(node),
+                body,
+                mandatory=True,
+                expiration_ms=self._ttl_ms,
+                reply_to=DIRECT_REPLY,
+                correlation_id=nonce,
+                on_outcome=told,
+            )
+
+        return await self._answer(nonce, judge, publish)
+
+    async def put_back(
+        self, reply_to: str, link: Link, body: bytes, nonce: str, judge: Callable[[bytes], T]
+    ) -> T | None:
+        """Ask who sent a message with this `reply_to` to our own broker; it answers to our control queue there.
+
+        Takes and gives what put() does, but that nobody's being there is known by silence alone.
+        """
+
+        def publish(_told: Callable[[Outcome], None]) -> None:
+            # not mandatory: RabbitMQ returns what goes to a direct reply queue, delivered or not
+            link.publish("", reply_to, body, correlation_id=nonce)
+
+        return await self._answer(nonce, judge, publish)
+
+    async def _answer(
+        self, nonce: str, judge: Callable[[bytes], T], publish: Callable[[Callable[[Outcome], None]], None]
+    ) -> T | None:
         answer: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
         self._open[nonce] = answer, judge
 
@@ -44,16 +76,7 @@ class Questions:
             if outcome is Outcome.RETURNED and not answer.done():
                 answer.set_result(None)
 
-        link.publish(
-            self._exchange,
-            node_routing_key(node),
-            body,
-            mandatory=True,
-            expiration_ms=self._ttl_ms,
-            reply_to=DIRECT_REPLY,
-            correlation_id=nonce,
-            on_outcome=told,
-        )
+        publish(told)
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await answer
@@ -62,8 +85,12 @@ class Questions:
         finally:
             del self._open[nonce]
 
+    def is_open(self, nonce: str | None) -> bool:
+        """Say whether a question with this nonce waits for its answer."""
+        return nonce in self._open
+
     def replied(self, incoming: Incoming) -> None:
-        """Take a direct reply."""
+        """Take an answer, by direct reply or through our own control queue."""
         answer, judge = self._open.get(incoming.correlation_id or "", (None, None))
         if answer is None or judge is None or answer.done():
             return

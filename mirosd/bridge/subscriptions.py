@@ -1,10 +1,11 @@
 """What this host's charts are subscribed to, and so what may be heard here at all."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from mirosd.core.broker import Consumer
+from mirosd.core.broker import Consumer, Incoming
 from mirosd.core.interfaces import ClientSession
 from mirosd.core.topic import topic_matches
 from mirosd.names import NETWORK_NAMES, NETWORKS
@@ -29,6 +30,7 @@ class Subscription:
         self.epoch = 0
         self.delivered = 0  # last delivery tag of this epoch
         self.acknowledged = 0
+        self.held: deque[Incoming] = deque()  # in their order, behind one whose node is not known yet
         self.bound_keys: set[str] = set()
         self.lock = asyncio.Lock()
         self.linger: asyncio.TimerHandle | None = None

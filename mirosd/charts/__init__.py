@@ -1,11 +1,13 @@
 """The statecharts that decide: who is searched, what is proved, who is alive, who gets a producer.
 
     hosts files --- CacheFileChart x2 --CACHE--> ManNetChart --(owns)--> RabbitConsumerScoutChart, one per host
-                                                                                 |
-                                                                        AMQP_CONSUMER_CHECK
-    ManNetChart ------------CONNECTION_DISCOVERY----------> ProducerFactoryChart |
-    heartbeats, farewells, links ----------peer_*---------> PeerChart <----------+
-    PeerChart --PEER_GONE--> ManNetChart (scout again), ProducerFactoryChart (forget)
+    LAN cache ----- CacheFileChart -----CACHE--> LanChart --HOSTS_SIGHTED, RECCE_LAN--> LanRecceChart
+    LanSearch -lan_*-> LanRecceChart --(owns)--> RabbitConsumerScoutChart, one per candidate
+    scouts --AMQP_CONSUMER_CHECK--> their owners, PeerChart
+    LanRecceChart --LAN_HOST_FOUND, LAN_RECCE_COMPLETE--> LanChart
+    ManNetChart, LanChart --CONNECTION_DISCOVERY--> ProducerFactoryChart
+    heartbeats, farewells, links --peer_*--> PeerChart --HOSTS_SIGHTED (aliens, gossip)--> LanRecceChart
+    PeerChart --PEER_GONE--> ManNetChart, LanRecceChart (scout again), LanChart, ProducerFactoryChart (forget)
 
 How a chart is written here:
 
@@ -14,8 +16,8 @@ How a chart is written here:
 * Entry arms, exit disarms. Subscriptions are the outermost state's ENTRY.
 * A chart asks a backend through an interface and hears the answer as an event; it never
   waits, opens or parses. What it decides by is in `core`.
-* Constructors store; the composer starts: those who answer (CacheFileChart, PeerChart,
-  ProducerFactoryChart) before those who ask.
+* Constructors store; the composer (discovery.py) starts: those who answer (CacheFileChart, LanRecceChart,
+  PeerChart, ProducerFactoryChart) before those who ask.
 * What exists once per address or peer is a region of its role's chart: no thread of its own.
 """
 

@@ -122,6 +122,7 @@ class CacheFileChart(Chart):
                 created_at=datetime.fromtimestamp(content.changed_s).ctime() if content.changed_s else "",
                 expired=is_expired(document, modified_s=content.modified_s, now_s=content.now_s),
                 file_name=self.file_path,
+                age_s=content.now_s - content.modified_s if content.modified_s else 0.0,
             )
         )
 

@@ -7,7 +7,7 @@
     |  host_added, host_removed / note the edit; read the local file                          |
     |  network_evaluated / publish CONNECTION_DISCOVERY of the newly proved, if any           |
     |  REFACTOR_SEARCH / hand it to the scout of that address                                 |
-    |  PEER_GONE / its listed hosts are not proved any more; scout them                       |
+    |  PEER_GONE, PEER_ADRIFT / its listed hosts are not proved any more; scout them          |
     |  +- evaluate_network ----------------------------------------------------------------+  |
     |  |  ENTRY / follow the lists: forget who is gone, scout who has no verdict           |  |
     |  |  AMQP_CONSUMER_CHECK [of a listed host] / note it; if it is newly proved, post    |  |
@@ -20,7 +20,7 @@ Two hosts files count: the operator's, which is read only, and the local one, wh
 two edits are written to. A file that is wrong leaves the last good list of it in force.
 
 Takes:  CACHE (CacheReadPayload), AMQP_CONSUMER_CHECK (AMQPConsumerCheckPayload),
-        EVALUATE_HOSTS_FILE, PEER_GONE (PeerGonePayload), REFACTOR_SEARCH (dict)
+        EVALUATE_HOSTS_FILE, PEER_GONE, PEER_ADRIFT (PeerGonePayload), REFACTOR_SEARCH (dict)
 Gives:  CACHE_FILE_READ (file name), CACHE_FILE_WRITE (CacheWritePayload), HOSTS_LISTED
         (HostsListedPayload), CONNECTION_DISCOVERY (ConnectionDiscoveryPayload), one entry
         for each time that a host is proved anew
@@ -29,10 +29,11 @@ Always: at most MAX_SCOUTS scouts out; a listed host is proved, under way, waiti
 """
 
 import random
+from collections.abc import Callable
 from functools import partial
 
 from mirosd.charts import HANDLED, Engine, Status, state
-from mirosd.charts.scout import RabbitConsumerScoutChart
+from mirosd.charts.scout import MAX_SCOUTS, UNSEARCHED, RabbitConsumerScoutChart, is_verdict_on
 from mirosd.core.addresses import amqp_url, parse_host
 from mirosd.core.backoff import LISTED_HOST_CAP_S, LISTED_HOST_FIRST_S, Dice, delay_s
 from mirosd.core.cache_document import with_host, without_host
@@ -52,11 +53,6 @@ from mirosd.payloads import (
 from mirosd.signals import Private, Public
 from mirosd_client.shell import Chart, Event
 
-MAX_SCOUTS = 32
-"""Polite to the network: a /24 is through in 126 ms at 5 to 20 ms per answer, and more at once gains little."""
-
-UNSEARCHED = RecceNode(searched=False, result=False, scout=None)
-
 
 class ManNetChart(Chart):
     """The manual network: what the hosts files list.
@@ -65,6 +61,7 @@ class ManNetChart(Chart):
         routing_key, exchange_name: what a scout proves a host for.
         cache_file_path: the operator's hosts file; local_file_path: the one that add_host() and remove_host()
             change. Each is the file of a CacheFileChart that parses hosts and was started before.
+        on_listed: told the hosts that are listed, before any of them is scouted. Called in this chart's thread.
     """
 
     def __init__(
@@ -76,6 +73,7 @@ class ManNetChart(Chart):
         local_file_path: str,
         prober: Prober,
         board: Board,
+        on_listed: Callable[[tuple[str, ...]], None] = lambda _hosts: None,
         dice: Dice = random.random,
         live_trace: bool = False,
         live_spy: bool = False,
@@ -85,7 +83,7 @@ class ManNetChart(Chart):
         self.routing_key, self.exchange_name = routing_key, exchange_name
         self.lists = HostsLists(cache_file_path, local_file_path)
         self.candidates: dict[str, RecceNode] = {}
-        self._prober, self._board, self._dice = prober, board, dice
+        self._prober, self._board, self._on_listed, self._dice = prober, board, on_listed, dice
         self._waiting: dict[str, None] = {}  # an ordered set: whose turn is next
         self._failures: dict[str, int] = {}  # in a row, by host
         self._timers: dict[str, str | None] = {}  # scout_again, by host
@@ -133,6 +131,7 @@ class ManNetChart(Chart):
         """Make the candidates those that are listed now."""
         hosts = self.lists.hosts
         self._board.show_hosts(*self.lists.parts)
+        self._on_listed(hosts)
         if hosts != tuple(self.candidates):
             self.publish(Event(signal=Public.HOSTS_LISTED, payload=HostsListedPayload(hosts)))
         for host in self.candidates.keys() - set(hosts):
@@ -165,17 +164,8 @@ class ManNetChart(Chart):
         self.seek(hosts)
 
     def concerns(self, check: AMQPConsumerCheckPayload) -> bool:
-        """Say whether a verdict is on a listed host, and on what we search it for.
-
-        Another's proof is as good as ours; another's failure is not, while our own scout is still to tell.
-        """
-        node = self.candidates.get(check.ip_address)
-        if node is None:
-            return False
-        keys = self if node.scout is None else node.scout
-        if (check.routing_key, check.exchange_name) != (keys.routing_key, keys.exchange_name):
-            return False
-        return check.result or (node.scout is not None and node.scout.probe is None)
+        """Say whether a verdict is on a listed host, and on what we search it for."""
+        return is_verdict_on(self.candidates.get(check.ip_address), check, self.routing_key, self.exchange_name)
 
     def take_check(self, check: AMQPConsumerCheckPayload) -> None:
         """Note a verdict on a listed host."""
@@ -250,6 +240,7 @@ def read_and_evaluate_network_details(net: ManNetChart, e: Event) -> Status:
                 Public.EVALUATE_HOSTS_FILE,
                 Public.REFACTOR_SEARCH,
                 Public.PEER_GONE,
+                Public.PEER_ADRIFT,
             ):
                 net.subscribe(signal)
             net.read_files(*net.lists.paths)
@@ -272,7 +263,7 @@ def read_and_evaluate_network_details(net: ManNetChart, e: Event) -> Status:
         case Public.REFACTOR_SEARCH:
             net.refactor_search(e)
             return HANDLED
-        case Public.PEER_GONE:
+        case Public.PEER_GONE | Public.PEER_ADRIFT:
             net.seek_gone(e.payload)
             return HANDLED
     return net.parent(net.top)

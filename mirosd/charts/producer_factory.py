@@ -1,12 +1,13 @@
 """Give every newly discovered host its producers.
 
     producer_discovery -----------------------------------------------------------------------+
-    |  ENTRY / subscribe CONNECTION_DISCOVERY, PEER_GONE                                      |
+    |  ENTRY / subscribe CONNECTION_DISCOVERY, PEER_GONE, PEER_ADRIFT                         |
     |  CONNECTION_DISCOVERY [with new addresses] / remember them; post ips_discovered         |
     |  PEER_GONE / its producers go, its addresses may be discovered again                    |
+    |  PEER_ADRIFT / its addresses may be discovered again                                    |
     |  ips_discovered [some wait] -> refactor_producers                                       |
     |  +- post_to_queue -------------------------------------------------------------------+  |
-    |  |  CONNECTION_DISCOVERY, PEER_GONE / defer      EXIT / recall all of them           |  |
+    |  |  CONNECTION_DISCOVERY, PEER_GONE, PEER_ADRIFT / defer      EXIT / recall them all |  |
     |  |  ips_discovered [some wait] -> refactor_producers                                 |  |
     |  |  ready -> producer_discovery                                                      |  |
     |  |  +- refactor_producers --------------------------------------------------------+  |  |
@@ -17,10 +18,11 @@
     |  +-----------------------------------------------------------------------------------+  |
     +-----------------------------------------------------------------------------------------+
 
-Takes:  CONNECTION_DISCOVERY (ConnectionDiscoveryPayload), PEER_GONE (PeerGonePayload)
+Takes:  CONNECTION_DISCOVERY (ConnectionDiscoveryPayload); PEER_GONE, PEER_ADRIFT
+        (PeerGonePayload)
 Gives:  ProducerQueue items on a queue.Queue, each followed by one call of wake()
 Always: nothing that was discovered is lost; an address is in one item alone, until its
-        peer is gone or another node has proved to be behind it
+        peer is gone or adrift, or another node has proved to be behind it
 """
 
 import queue
@@ -119,13 +121,16 @@ class ProducerFactoryChart(Chart):
             self.post_fifo(Event(signal=Private.ips_discovered))
 
     def forget(self, gone: PeerGonePayload) -> None:
-        """Have the node's producers taken back, make none that still wait, let its addresses be discovered again."""
+        """Make no producers that still wait, and let the node's addresses be discovered again."""
         self.set_of_ips = {
             (host, node) for host, node in self.set_of_ips if node != gone.node and host not in gone.hosts
         }
         for host in gone.hosts:
             self.new_ips.pop(host, None)
-        self._retire(gone.node)
+
+    def retire(self, node: str) -> None:
+        """Have the node's producers taken back."""
+        self._retire(node)
 
     def post_producers(self) -> None:
         """Put the producers of all new addresses on the queue, now or a little later."""
@@ -164,11 +169,16 @@ def producer_discovery(factory: ProducerFactoryChart, e: Event) -> Status:
         case Engine.ENTRY:
             factory.subscribe(Public.CONNECTION_DISCOVERY)
             factory.subscribe(Public.PEER_GONE)
+            factory.subscribe(Public.PEER_ADRIFT)
             return HANDLED
         case Public.CONNECTION_DISCOVERY:
             factory.discover(e.payload)
             return HANDLED
         case Public.PEER_GONE:
+            factory.forget(e.payload)
+            factory.retire(e.payload.node)
+            return HANDLED
+        case Public.PEER_ADRIFT:
             factory.forget(e.payload)
             return HANDLED
         case Private.ips_discovered if factory.new_ips:
@@ -180,7 +190,7 @@ def producer_discovery(factory: ProducerFactoryChart, e: Event) -> Status:
 def post_to_queue(factory: ProducerFactoryChart, e: Event) -> Status:
     """Producers wait for the queue, and what else is discovered waits for them."""
     match e.signal:
-        case Public.CONNECTION_DISCOVERY | Public.PEER_GONE:
+        case Public.CONNECTION_DISCOVERY | Public.PEER_GONE | Public.PEER_ADRIFT:
             # The deferred queue holds 500 and would drop the oldest: minutes of discoveries
             # at their highest rate, while the reader empties its queue within milliseconds.
             factory.defer(e)

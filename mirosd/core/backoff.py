@@ -16,6 +16,10 @@ LISTED_HOST_FIRST_S = 0.5
 LISTED_HOST_CAP_S = 4.0
 """A listed host that appears must be alive within 5 s: 4 s to be tried again, 1 s to be proved."""
 
+LAN_HOST_FIRST_S = 0.5
+LAN_HOST_CAP_S = 30.0
+"""A host that was seen on the LAN announces itself when it comes back; asking it is for when that was lost."""
+
 CACHE_FILE_FIRST_S = 0.1
 CACHE_FILE_CAP_S = 5.0
 CACHE_FILE_LEAST_S = 0.001

@@ -88,6 +88,9 @@ class Link(Protocol):
     ) -> None:
         """Hand one body to the connection. `on_outcome` is called once, unless the link is lost first."""
 
+    def flush(self) -> None:
+        """Send now what was published; else it goes in the next turn of the loop, with what follows by then."""
+
     async def declare_exchange(self, name: str, *, kind: str = "topic") -> None:
         """Declare a durable exchange."""
 

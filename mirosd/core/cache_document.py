@@ -20,6 +20,7 @@ Document = dict[str, Any]
 MAX_HOSTS = 1024
 """Hosts in one file; a larger mesh is a RabbitMQ cluster's task."""
 
+_ACCOUNT = re.compile(r"(?<=://).*@", re.DOTALL)  # greedy: a password may hold anything
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -81,14 +82,17 @@ def parse_hosts(text: str) -> Document:
 def parse_lan_cache(text: str) -> Document:
     """Give the LAN cache with its three entries; what is missing or empty is empty and expired.
 
+    An account in a URL (the ancestor's files hold one) is left out.
+
     Raises:
         DocumentError: an entry has another type.
     """
-    document = {"addresses": [], "amqp_urls": [], "time_out_in_minutes": 0} | parse_object(text)
+    document: Document = {"addresses": [], "amqp_urls": [], "time_out_in_minutes": 0} | parse_object(text)
     for name in ("addresses", "amqp_urls"):
         entries = document[name]
         if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
             raise DocumentError(*_place(text, name), f'"{name}" must be a list of texts')
+    document["amqp_urls"] = [_ACCOUNT.sub("", url) for url in document["amqp_urls"]]
     minutes = document["time_out_in_minutes"]
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 <= minutes < float("inf"):
         raise DocumentError(*_place(text, "time_out_in_minutes"), '"time_out_in_minutes" must be a number from 0')

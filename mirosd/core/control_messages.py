@@ -2,40 +2,42 @@
 
 A Challenge asks whoever holds the system key to answer with its nonce; the Answer
 introduces the daemon and proves, network by network, which keys it holds. A
-Heartbeat says "still here" to one peer; Left says that this was the last. Matching
-asks one peer whom a routing key would reach there; Matched says so.
+Heartbeat says "still here" to one peer, and who else is; Left says that this was the last.
+Matching asks one peer whom a routing key would reach there; Matched says so.
+
+Later fields have defaults and unknown ones are skipped, so daemons that differ in them understand each other.
 """
 
-import hmac
-from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import msgspec
 
-from mirosd.core.envelope import Envelope
-from mirosd.core.seal import membership_proof
+from mirosd.core.gossip import Rumour
 from mirosd.errors import RemoteProtocolError
-from mirosd.names import ANY_NODE, node_routing_key
-from mirosd.payloads import Introduction
 from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
 
 CONTROL_VERSION = 1
 """Version of these messages. A daemon answers what it understands and names its own version."""
 
 ANSWER_KEY = "answer"
-"""Routing key that answers are sealed for: they travel by reply queue, which has no key of its own."""
+"""Routing key that answers by reply queue are sealed for, which has no key of its own."""
 
 
 class Challenge(msgspec.Struct, tag="challenge", tag_field="type", frozen=True, kw_only=True):
-    """Who are you? `node` asks, `nonce` (32 hex digits) must come back."""
+    """Who are you? `node` asks, `nonce` (32 hex digits) must come back; `instance` as in Answer."""
 
     version: int = CONTROL_VERSION
     node: str
     nonce: str
+    instance: str = ""
 
 
 class Answer(msgspec.Struct, tag="answer", tag_field="type", frozen=True, kw_only=True):
-    """The answer to a challenge: who this is, and proof per network that its key is held."""
+    """The answer to a challenge: who this is, and proof per network that its key is held.
+
+    `brokers`: where its broker takes others' connections, as a hosts file writes it. `instance` (16 hex digits, drawn
+    at each start) and `uptime_ms` tell two daemons with one node id apart, and which of them is the younger.
+    """
 
     version: int = CONTROL_VERSION
     nonce: str
@@ -46,10 +48,15 @@ class Answer(msgspec.Struct, tag="answer", tag_field="type", frozen=True, kw_onl
     proofs: dict[str, str]
     wall_ms: int
     brokers: list[str] = []
+    instance: str = ""
+    uptime_ms: int = 0
 
 
 class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, kw_only=True):
-    """Still here. (`start`, `sequence`) orders heartbeats; `echo_*` lets the receiver measure a round trip."""
+    """Still here. (`start`, `sequence`) orders heartbeats; `echo_*` lets the receiver measure a round trip.
+
+    `brokers`, `instance` and `uptime_ms` as in Answer; `gossip` as core.gossip says.
+    """
 
     version: int = CONTROL_VERSION
     node: str
@@ -61,6 +68,10 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     sent_ms: int
     echo_ms: int | None = None
     echo_age_ms: int = 0
+    brokers: list[str] = []
+    instance: str = ""
+    uptime_ms: int = 0
+    gossip: list[Rumour] = []
 
 
 class Left(msgspec.Struct, tag="left", tag_field="type", frozen=True, kw_only=True):
@@ -112,93 +123,3 @@ def decode_control(text: bytes) -> ControlMessage:
             f"a control message of version {message.version}; this daemon speaks {CONTROL_VERSION}", code="version"
         )
     return message
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """What a daemon says of itself in answers and heartbeats."""
-
-    node: str
-    name: str
-    start: int
-    daemon_version: str
-    brokers: tuple[str, ...] = ()
-
-
-class SealedChallenger:
-    """Makes and judges sealed challenges, and answers those of others (interfaces.Challenger).
-
-    Args:
-        keys: network name -> key, of the networks this host is a member of.
-        nonce: draws 32 hex digits.
-        wall_ms: the wall clock in ms; only for noticing clocks that differ.
-    """
-
-    def __init__(
-        self,
-        identity: Identity,
-        envelope: Envelope,
-        keys: Mapping[str, bytes],
-        *,
-        nonce: Callable[[], str],
-        wall_ms: Callable[[], int],
-    ) -> None:
-        self.identity, self.nonce = identity, nonce
-        self._envelope, self._keys = envelope, keys
-        self._wall_ms = wall_ms
-
-    def challenge(self, node: str | None) -> tuple[bytes, str]:
-        """Give (sealed challenge, its nonce); `node` None asks whoever is behind the broker."""
-        nonce = self.nonce()
-        routing_key = node_routing_key(node) if node else ANY_NODE
-        text = encode_control(Challenge(node=self.identity.node, nonce=nonce))
-        return self._envelope.seal(text, routing_key), nonce
-
-    def answer(self, challenge: Challenge) -> bytes:
-        """Give our sealed answer."""
-        me = self.identity
-        proofs = {
-            network: membership_proof(key, network, challenge.nonce, me.node) for network, key in self._keys.items()
-        }
-        answer = Answer(
-            nonce=challenge.nonce,
-            node=me.node,
-            name=me.name,
-            start=me.start,
-            daemon_version=me.daemon_version,
-            proofs=proofs,
-            wall_ms=self._wall_ms(),
-            brokers=list(me.brokers),
-        )
-        return self._envelope.seal(encode_control(answer), ANSWER_KEY)
-
-    def judge(self, body: bytes, nonce: str, routing_key: str = ANSWER_KEY) -> Introduction:
-        """Give who answered; RemoteProtocolError `key`, `version`, `self` or `stale` (interfaces.Challenger)."""
-        try:
-            message = decode_control(self._envelope.open(body, ANSWER_KEY))
-        except RemoteProtocolError as exc:
-            code = "version" if exc.code == "version" else "key"
-            raise RemoteProtocolError(str(exc), code=code) from exc
-        if not isinstance(message, Answer) or message.nonce != nonce:
-            raise RemoteProtocolError("an answer to another challenge", code="stale")
-        if message.node == self.identity.node:
-            raise RemoteProtocolError("this address is our own daemon", code="self")
-        proved = tuple(
-            sorted(
-                network
-                for network, key in self._keys.items()
-                if hmac.compare_digest(
-                    message.proofs.get(network, "").encode(),
-                    membership_proof(key, network, nonce, message.node).encode(),
-                )
-            )
-        )
-        if not proved:
-            raise RemoteProtocolError(f"{message.name} holds none of our network keys", code="key")
-        return Introduction(
-            node=message.node,
-            name=message.name,
-            start=message.start,
-            version=message.daemon_version,
-            networks=proved,
-            wall_ahead_s=(message.wall_ms - self._wall_ms()) / 1000,
-        )

@@ -4,7 +4,7 @@
     0       2      magic: D5 4D
     2       1      version: 2
     3       4      key id
-    7       16     session id
+    7       16     session id; its first 6 bytes name the node
     23      8      counter
     31      ...    AES-256-GCM ciphertext and its 16-byte tag
 
@@ -17,13 +17,23 @@ Test vectors are in docs/protocol.md.
 
 import struct
 
-from mirosd.core.seal import KEY_ID_BYTES, SESSION_BYTES, TAG_BYTES, Opener, Sealed, Sealer, length_prefixed
+from mirosd.core.seal import (
+    KEY_ID_BYTES,
+    NODE_TAG_BYTES,
+    SESSION_BYTES,
+    TAG_BYTES,
+    Opener,
+    Sealed,
+    Sealer,
+    length_prefixed,
+)
 from mirosd.errors import RemoteProtocolError
 
 MAGIC = b"\xd5\x4d"
 VERSION = 2
 _HEADER = struct.Struct(f">2sB{KEY_ID_BYTES}s{SESSION_BYTES}sQ")
 HEADER_BYTES = _HEADER.size
+_SESSION_OFFSET = 3 + KEY_ID_BYTES
 _HELD = struct.Struct(">I")
 
 
@@ -74,6 +84,11 @@ class Envelope:
         if len(plaintext) <= _HELD.size:
             raise RemoteProtocolError("a body without records")
         return _HELD.unpack_from(plaintext)[0], plaintext[_HELD.size :]
+
+
+def node_tag_of(body: bytes) -> bytes:
+    """Give the tag of the node that sealed a body which opened (seal.node_tag)."""
+    return body[_SESSION_OFFSET : _SESSION_OFFSET + NODE_TAG_BYTES]
 
 
 def key_id_of(body: bytes) -> str:

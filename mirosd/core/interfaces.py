@@ -54,23 +54,30 @@ class LanSearch(Protocol):
     def listen(self, post: Callable[[int, Any], None]) -> None:
         """Begin to hear and to answer others.
 
-        Posts `lan_answered` (LanAnswer) for the first answer of an address to each search or question of ours,
-        `lan_heard` (LanAnswer) for another node's probe (at most once a second per address: it is a candidate that
-        wants a probe of its own), `lan_changed` (str: what) when interfaces or addresses came or went.
+        Posts `lan_answered` (LanAnswer) for the first answer of an address to each search, to each minute's broadcast
+        that a search goes on with, and to each question of ours; `lan_heard` (LanAnswer) for another node's probe (at
+        most once a second per address: it is a candidate that wants a probe of its own); `lan_changed` (str: what)
+        when the networks that are searched became others, for which a search that is on has begun anew.
         """
 
     def search(self, known: Sequence[str]) -> None:
         """Search all chosen networks from the beginning, `known` addresses first; ends a search that is on."""
 
     def ask(self, hosts: Sequence[str]) -> None:
-        """Send probes to these hosts alone, again until they answer, at most four times within 1.5 s."""
+        """Send probes to these hosts alone, again until they answer, at most four times within 1.5 s.
+
+        Hosts here and in `search` as a hosts file writes them; a port is of no account.
+        """
 
     def survey(self) -> None:
         """Post `ip_addresses_found` (LanSurvey): what is known of the networks' addresses by now."""
 
 
 class FileStore(Protocol):
-    """Reads and writes small JSON files under a lock shared by all processes. Thread: any."""
+    """Reads and writes small JSON files that many processes share. Thread: any.
+
+    Writing takes a lock shared by all of them. A store that cannot replace a file under its readers takes it to read.
+    """
 
     def read(self, path: str, post: Callable[[int, Any], None]) -> None:
         """Answers `read_successful` (FileContent) or `file_access_failed` (FileFailure)."""
@@ -126,7 +133,14 @@ class Challenger(Protocol):
 
         Raises:
             RemoteProtocolError: code `key` (does not open, or proves no network), `version`,
-                `self` (our own daemon answered), `stale` (another nonce: ignore it).
+                `self` (our own daemon answered), `clone` (another daemon with our node id did), `stale` (another
+                nonce: ignore it).
+        """
+
+    def retort(self, body: bytes) -> tuple[str, bytes, str] | None:
+        """Give our answer to a challenge that came where answers do, None when `body` is none to us.
+
+        It goes to the control exchange of the same broker: routing key, sealed body, and correlation id.
         """
 
 

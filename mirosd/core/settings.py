@@ -56,7 +56,8 @@ class BrokerSettings:
     password_file: FilePath | None = None
     """A file whose first line is the password."""
     advertise: tuple[Annotated[str, check_host], ...] = ()
-    """HOST[:PORT] where other hosts reach this broker, told to them inside sealed answers; empty: nothing is told."""
+    """HOST[:PORT] where other hosts reach this broker, told to them sealed; empty: where `url` is, or for one on
+    loopback this host's addresses on its LANs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +116,19 @@ class LanSettings:
     arp_timeout_s: Annotated[float, Range(0.1, 60, "seconds")] = 1.5
     """Seconds a search waits for answers: all hosts were found within 0.9 s at 20 % loss."""
     scout: Literal["proved", "all"] = "proved"
-    """proved: who answered a sealed probe; all: every neighbour, which sends them our account, as the ancestor did."""
+    """proved: who answered a sealed probe; all: every neighbour, which sends them, and whoever is
+    named by others, our account, as the ancestor did."""
     sweep: Literal["auto", "always", "off"] = "auto"
-    """Asking one address after the other: auto when no broadcast was answered; off where ARP is limited."""
+    """Asking address by address: auto at 300/s where no broadcast is answered, else 20/s; off where ARP is limited."""
     ping: bool = False
     """True: also ping the broadcast address as the ancestor did; our own probe needs none."""
     allow: tuple[Annotated[str, check_interface_or_prefix], ...] = ()
-    """Interfaces ("eth1") and prefixes ("100.64.0.0/22") searched although they would be skipped."""
+    """Interfaces ("eth1"), kinds of them ("tun") and networks ("100.64.0.0/22") searched that would be skipped.
+
+    Networks that are public or of more than 1,024 addresses are swept only where this names them, at most 65,536.
+    """
     deny: tuple[Annotated[str, check_interface_or_prefix], ...] = ()
-    """Interfaces and prefixes never searched; stronger than allow."""
+    """Interfaces, kinds and networks never searched; stronger than allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ class DeliverySettings:
     queue_expires_s: Annotated[float, Range(1, DAY_S, "seconds")] = 60.0
     """Seconds a subscription's queue outlives this daemon; longer than ttl_s, so its events expire first."""
     prefetch: Annotated[int, Range(1, 65535, "bodies")] = 32
-    """Bodies (of at most 64 events) on their way to one subscription: hides the round trip, bounds the memory."""
+    """Bodies (256 events, 64 KiB at most) on their way to one subscription: hides the round trip, bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)

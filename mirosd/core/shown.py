@@ -7,7 +7,11 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
-    """One line of the peers table: a display copy, as interfaces.md names its fields."""
+    """One line of the peers table: a display copy, as interfaces.md names its fields.
+
+    `incarnation` counts the node's starts; `flaps` how often it was alive and then was not; `previous` are addresses
+    that it has left, the last one first, each with when. Times are seconds on the daemon's monotonic clock.
+    """
 
     node: str
     name: str
@@ -17,9 +21,13 @@ class PeerRow:
     sources: tuple[str, ...]
     networks: tuple[str, ...]
     rtt_ms: float | None
-    last_heard_s: float | None  # on the daemon's monotonic clock
+    last_heard_s: float | None
     stages: tuple[Any, ...] = ()
     wire: str = "2"
+    incarnation: int = 0
+    flaps: int = 0
+    since_s: float | None = None  # when its state began
+    previous: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,8 @@ class RecceRow:
     """What one address of the LAN answered, for `mirosctl recce`.
 
     `neighbour` is as in LanNeighbour.state, `answer` the node that answered our probe or "", `verdict` the scout's
-    code: "" while none has been out, "proved", or the stage that failed; `took_ms` the probe's round trip.
+    code: "" while none has been out, "proved", the stage that failed, "no_broker" of who answered that its broker is
+    for nobody else, or what LanNeighbour says of an address that is not scouted; `took_ms` the probe's round trip.
     """
 
     address: str

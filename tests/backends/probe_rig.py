@@ -42,6 +42,10 @@ class PlainChallenger:
             raise RemoteProtocolError(f"a text about {verdict}", code=verdict)
         return THERE
 
+    def retort(self, body: bytes) -> tuple[str, bytes, str] | None:
+        """Give the answer to a challenge of the other side's: what it said, turned round."""
+        return (ANY_NODE, body[::-1], "theirs") if body.startswith(b"and you?") else None
+
 
 class Scout:
     """What a chart would hear of one probe."""

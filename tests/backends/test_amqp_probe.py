@@ -40,7 +40,7 @@ async def until_alone(broker: Broker, count: int) -> None:
 
 class TestWithoutBroker:
     async def test_nobody_there(self) -> None:
-        """A closed port ends the probe in its stage, with the time of each."""
+        """A closed port ends the probe in its stage, with the time of each (D4)."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         scout = await Scout(None, f"127.0.0.1:{port}").connect()
@@ -86,7 +86,7 @@ class TestDoors:
         assert [report.stage for report in scout.result.stages] == BROKER_STAGES
 
     async def test_no_mirosd_ever(self, broker: Broker) -> None:
-        """A broker without our exchange says so and stays as it was; nothing is ever created on it."""
+        """A broker without our exchange says so and stays as it was; nothing is ever created on it (D4)."""
         before = await made_of(broker)
         scout = await Scout(broker).connect()
         await until_alone(broker, 0)

@@ -29,7 +29,7 @@ def networks(tmp_path: Path) -> NetworksSettings:
 
 
 def test_the_mesh_key_is_enough(networks: NetworksSettings) -> None:
-    """Without keys of their own, the snoop networks have the mesh key, and the system key is to be derived."""
+    """Without keys of their own, the snoop networks have the mesh key, and the system key is to be derived (D46)."""
     keys = read_key_files(networks, NO_ENVIRON)
 
     assert (keys.mesh, keys.snoop_trace, keys.snoop_spy, keys.system) == (MESH, MESH, MESH, None)

@@ -51,6 +51,35 @@ def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
         assert state.start == 2
 
 
+def test_a_new_identity_begins_with_its_first_start(tmp_path: Path) -> None:
+    """A renewed node is another one, stored at once, in the directory that stays locked; its starts count from one."""
+    with StateDirectory(tmp_path):
+        pass
+    with StateDirectory(tmp_path) as state:
+        before = state.node
+        state.renew()
+        assert (state.node, 1) != (before, state.start)
+        assert json.loads((tmp_path / "node.json").read_text()) == {"node": state.node, "start": 1}
+        with pytest.raises(StartError):
+            StateDirectory(tmp_path)
+        renewed = state.node
+
+    assert renewed != before
+    with StateDirectory(tmp_path) as state:
+        assert (state.node, state.start) == (renewed, 2)
+
+
+def test_an_identity_that_cannot_be_stored_stays(tmp_path: Path) -> None:
+    """Where nothing can be written the old node goes on, and the error says so."""
+    with StateDirectory(tmp_path) as state:
+        before = state.node, state.start
+        (tmp_path / "node.json.new").mkdir()
+        with pytest.raises(StartError, match="cannot be used"):
+            state.renew()
+
+        assert (state.node, state.start) == before
+
+
 HOLDER = """
 import sys
 from mirosd.backends.state_directory import StateDirectory

@@ -17,7 +17,12 @@ class RecordingLink:
         self.is_blocked = False
         self.published: list[bytes] = []
         self.options: list[dict[str, Any]] = []
+        self.flushed = 0  # bodies that were published before the last flush
         self._waiting: dict[int, Callable[[Outcome], None]] = {}
+
+    def flush(self) -> None:
+        """Note how far it is."""
+        self.flushed = len(self.published)
 
     def publish(self, exchange: str, routing_key: str, body: bytes, **options: Any) -> None:
         """Keep the body; nothing is answered yet."""

@@ -1,159 +1,21 @@
 """Two bridges and a real RabbitMQ between them: events, heartbeats, shared brokers, a lost connection."""
 
 import asyncio
-import queue
-import random
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from mirosd.backends.amqp import AmqpConnector
-from mirosd.bridge.bridge import Bridge
-from mirosd.bridge.control import Control
 from mirosd.core.broker import BrokerAddress
-from mirosd.core.control_messages import Identity, SealedChallenger
-from mirosd.core.envelope import Envelope
-from mirosd.core.seal import Opener, Sealer, system_key
-from mirosd.core.settings import DeliverySettings
-from mirosd.names import NETWORK_NAMES, SystemNames
-from mirosd.payloads import Producer, ProducerQueue
+from mirosd.names import SystemNames
 from mirosd.signals import Private
 from mirosd_client.messages import Subscribe
-from mirosd_client.record import Record, decode_records, encode_record, scan_records
-from mirosd_client.wire import Events, Network
-from tests.bridge.fakes import CountingBoard
-from tests.lab.broker import PASSWORD, PEERS_PASSWORD, PEERS_USER, USER, Broker
+from mirosd_client.wire import Network
+from tests.bridge.rig import BridgedHost, Program, until
+from tests.lab.broker import PASSWORD, USER, Broker
 
 pytestmark = pytest.mark.lab
-
-KEY = b"k" * 32
-DEADLINE_S = 30.0
-
-
-async def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for a condition, looking every few ms, 30 s at most."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"{what}: not within {DEADLINE_S} s"
-        await asyncio.sleep(0.005)
-
-
-class Program:
-    """interfaces.ClientSession of a program that handles what it is given at once."""
-
-    def __init__(self, host: "BridgedHost", letter: str) -> None:
-        self.client_id = letter.encode() * 16
-        self.client = self.client_id.hex()
-        self.host = host
-        self.received: list[tuple[int, int]] = []
-        self.bound: set[int] = set()
-        self.numbers = (0, 0, 0)
-        self.unheard: list[str] = []
-        self.sequence = 0
-
-    def attach(self) -> None:
-        """Connect."""
-        self.host.bridge.attached(self)
-
-    def send(self, count: int, key: str, network: Network = Network.MESH) -> None:
-        """Transmit `count` events."""
-        for _ in range(count):
-            self.sequence += 1
-            record = encode_record(Record(self.client_id, 1, self.sequence, 0, 0, "json", "S", b"", b"{}"))
-            self.host.bridge.events(self, Events(network, key, record), scan_records(record, self.client_id))
-        self.host.bridge.flush()
-
-    async def hear(self, key: str, number: int = 1, network: str = "mesh") -> None:
-        """Subscribe and wait until bound."""
-        self.host.bridge.subscribe(self, Subscribe(number, network, key))
-        await until(lambda: number in self.bound, f"{key} bound")
-
-    def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
-        """Handle and acknowledge."""
-        self.received += [(subscription, record.sequence) for record in decode_records(records)]
-        self.host.bridge.acknowledged(self, subscription, tag)
-
-    def subscribed(self, subscription: int) -> None:
-        """Bound."""
-        self.bound.add(subscription)
-
-    def refused(self, subscription: int, code: str, message: str) -> None:
-        """Never here."""
-        raise AssertionError(code, message)
-
-    def settled(self, safe: int, settled: int, unroutable: int) -> None:
-        """Progress."""
-        self.numbers = safe, settled, unroutable
-
-    def unroutable(self, routing_key: str) -> None:
-        """Nobody is bound."""
-        self.unheard.append(routing_key)
-
-    def pause(self) -> None:
-        """Tests send little."""
-
-    def resume(self) -> None:
-        """Tests send little."""
-
-
-class BridgedHost:
-    """A bridge on a virtual host of its own, which is as good as a broker of its own."""
-
-    def __init__(self, letter: str, own_vhost: str, vhosts: dict[str, str]) -> None:
-        self.node = letter * 32
-        self.vhosts = vhosts
-        self.board = CountingBoard()
-        self.signs: list[tuple[int, Any]] = []
-        self.queue: queue.Queue[ProducerQueue] = queue.Queue(maxsize=1)
-        names = SystemNames("default")
-        key = system_key(KEY)
-        control_envelope = self._envelope(key, "system")
-        challenger = SealedChallenger(
-            Identity(self.node, letter, 1, "0"),
-            control_envelope,
-            {"mesh": KEY},
-            nonce=lambda: random.randbytes(16).hex(),
-            wall_ms=lambda: int(time.time() * 1000),
-        )
-        control = Control(
-            names,
-            control_envelope,
-            challenger,
-            post_peer=lambda signal, payload: self.signs.append((signal, payload)),
-            board=self.board,
-            clock=time.monotonic,
-            wall_ms=lambda: int(time.time() * 1000),
-        )
-        self.bridge = Bridge(
-            AmqpConnector(),
-            names,
-            own=BrokerAddress("127.0.0.1", 5672, own_vhost, USER, PASSWORD),
-            peer_address=lambda host: BrokerAddress("127.0.0.1", 5672, self.vhosts[host], PEERS_USER, PEERS_PASSWORD),
-            envelopes={network: self._envelope(KEY, name) for network, name in NETWORK_NAMES.items()},
-            control=control,
-            settings=DeliverySettings(),
-            producers=self.queue,
-            board=self.board,
-            post_peer=lambda signal, payload: self.signs.append((signal, payload)),
-            on_own_state=lambda _error: None,
-            random=random.random,
-        )
-
-    @staticmethod
-    def _envelope(key: bytes, network: str) -> Envelope:
-        sealer = Sealer(key, "default", network, random=random.randbytes, clock=time.monotonic)
-        return Envelope("default", network, sealer, Opener(key, "default", network))
-
-    def discover(self, other: "BridgedHost", host: str) -> None:
-        """What ProducerFactoryChart does with a proved host."""
-        self.queue.put_nowait(ProducerQueue((Producer("mesh", host, other.node),), (), (), (host,)))
-        self.bridge.wake()
-
-    def seen(self, signal: int) -> bool:
-        """Tell whether the peer chart was posted a signal."""
-        return any(number == signal for number, _ in self.signs)
 
 
 def run(
@@ -278,10 +140,10 @@ def test_the_own_broker_is_spared_what_nobody_here_hears(broker: Broker) -> None
             program.attach()
         await far.hear("k.#")
         await near.hear("other")
-        own, other = a.bridge._lanes()
+        other, own = a.bridge._lanes()
 
         assert [other] == a.bridge._lanes_for("k.1")
-        assert [own, other] == a.bridge._lanes_for("other")
+        assert [other, own] == a.bridge._lanes_for("other")
 
         sender.send(1, "k.1")
         await near.hear("k.*", 2)
@@ -296,7 +158,7 @@ def test_the_own_broker_is_spared_what_nobody_here_hears(broker: Broker) -> None
 
 
 def test_a_shared_broker_gets_one_producer_set(broker: Broker) -> None:
-    """Two daemons behind one broker find that out, make no second set, and each event arrives once."""
+    """Two daemons behind one broker find that out, make no second set, and each event arrives once (D21)."""
 
     async def test(a: BridgedHost, b: BridgedHost) -> None:
         sender, far = Program(a, "s"), Program(b, "f")
@@ -336,6 +198,32 @@ def test_connections_cut_in_the_middle_lose_nothing(broker: Broker) -> None:
 
         assert list(range(1, 2001)) == fresh
         assert 0 == sender.numbers[2]
+
+    run(broker, test)
+
+
+def test_poison_is_counted_and_never_comes_back(broker: Broker) -> None:
+    """What does not open is taken off its queue, also after a reconnect, and holds up nothing behind it (D12)."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender, far = Program(a, "s"), Program(b, "f")
+        sender.attach()
+        far.attach()
+        await far.hear("#")
+        address = BrokerAddress("127.0.0.1", 5672, b.vhosts["b"], USER, PASSWORD)
+        link = await AmqpConnector().open(address, deadline_s=30.0, name="poisoner", on_lost=lambda _error: None)
+        for body in (b"", b"no body of ours", b"\xd5\x4d\x02" + bytes(60), b"\xd5\x4d\x09" + bytes(60)):
+            link.publish(SystemNames("default").exchanges[Network.MESH], "k", body)
+
+        def unopened() -> int:
+            return sum(count for name, count in b.board.counters.items() if name.startswith("unopened_"))
+
+        await until(lambda: unopened() == 4, "all counted")
+        await asyncio.to_thread(broker.call, 'rabbit_networking:close_all_connections("cut").')
+        sender.send(3, "k")
+        await until(lambda: {number for _, number in far.received} == {1, 2, 3}, "what came behind it")
+
+        assert 4 == unopened()
 
     run(broker, test)
 

@@ -37,7 +37,7 @@ class Scene:
     def __init__(self, loop: VirtualLoop, *, max_bytes: int = 1 << 26) -> None:
         self.loop = loop
         self.board = CountingBoard()
-        sealer = Sealer(KEY, "default", "mesh", random=lambda n: b"s" * n, clock=lambda: 0.0)
+        sealer = Sealer(KEY, "default", "mesh", node="a" * 32, random=lambda n: b"s" * n, clock=lambda: 0.0)
         self.envelope = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
         self.lanes: list[Lane] = []
         self.snoop = RecordingSnoop()
@@ -110,6 +110,22 @@ class TestGathering:
 
         scene(test)
 
+    def test_what_a_read_brought_is_sent_at_its_end(self) -> None:
+        """Every link is told to send then, rather than in the next turn of the loop."""
+
+        def test(s: Scene) -> None:
+            own, peer = RecordingLink(), RecordingLink()
+            s.own.opened(own)
+            s.peer.opened(peer)
+            s.send(1, key="a", flush=False)
+            s.send(2, key="b", flush=False)
+            before = own.flushed, peer.flushed
+            s.outbound.flush()
+
+            assert ((0, 0), (2, 2)) == (before, (own.flushed, peer.flushed))
+
+        scene(test)
+
     def test_another_routing_key_closes_the_body(self) -> None:
         """Gathering never reorders a source: a record with another key closes the open body."""
 
@@ -126,19 +142,19 @@ class TestGathering:
         scene(test)
 
     def test_bodies_are_bounded(self) -> None:
-        """A body holds at most 64 records and 64 KiB."""
+        """A body holds at most 256 records and 64 KiB."""
 
         def test(s: Scene) -> None:
             link = RecordingLink()
             s.own.opened(link)
-            for first in range(1, 101, 20):
-                s.send(*range(first, first + 20), flush=False)
+            for first in range(1, 401, 100):
+                s.send(*range(first, first + 100), flush=False)
             s.outbound.flush()
-            s.send(101, size=40_000, flush=False)
-            s.send(102, size=40_000, flush=False)
+            s.send(401, size=40_000, flush=False)
+            s.send(402, size=40_000, flush=False)
             s.outbound.flush()
 
-            assert [60, 40, 1, 1] == [len(body) for body in s.sequences(link)]
+            assert [200, 200, 1, 1] == [len(body) for body in s.sequences(link)]
 
         scene(test)
 

@@ -7,14 +7,18 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from mirosd.core.interfaces import FileContent, FileFailure, ProbeResult
-from mirosd.payloads import Introduction, Producer, StageReport
+from mirosd.payloads import Introduction, LanAnswer, LanNeighbour, LanSurvey, Producer, StageReport
 from mirosd.signals import Private
 
 
 class FakeFileStore:
-    """A disk in a dict. Answers come in the order of asking, at serve(); by itself at once unless `is_held`."""
+    """A disk in a dict. Answers come in the order of asking, at serve(); by itself at once unless `is_held`.
 
-    def __init__(self, *, is_held=False):
+    `locks_reads`: a busy file is not read either, as where files cannot be replaced under their readers.
+    """
+
+    def __init__(self, *, is_held=False, locks_reads=False):
+        self.locks_reads = locks_reads
         self.files = {}
         self.busy = set()
         self.broken = {}
@@ -51,8 +55,8 @@ class FakeFileStore:
         if not self.is_held:
             self.serve()
 
-    def _failure(self, path):
-        if path in self.busy:
+    def _failure(self, path, *, needs_lock=True):
+        if needs_lock and path in self.busy:
             return Private.file_access_failed, FileFailure(path, "busy", f"{path} is in use by another process")
         if path in self.broken:
             return Private.file_access_failed, FileFailure(path, "system", f"{path}: {self.broken[path]}")
@@ -61,7 +65,7 @@ class FakeFileStore:
     def _read(self, path):
         text, modified_s = self.files.get(path, ("", 0.0))
         content = FileContent(path, text, modified_s, modified_s, self.now_s)
-        return self._failure(path) or (Private.read_successful, content)
+        return self._failure(path, needs_lock=self.locks_reads) or (Private.read_successful, content)
 
     def _write(self, path, text):
         failure = self._failure(path)
@@ -113,11 +117,55 @@ class FakeProber:
         return sum(probe.host == host for probe in self.probes)
 
 
+class FakeLan:
+    """A LAN in the hands of a test: it notes what is asked of it, and says what it is told to."""
+
+    def __init__(self, my_address="10.0.0.1"):
+        self.my_address = my_address
+        self.post = None
+        self.searches, self.asked, self.surveys = [], [], 0
+        self.neighbours = []
+        self.is_deaf = False
+
+    def listen(self, post):
+        self.post = post
+
+    def search(self, known):
+        self.searches.append(list(known))
+
+    def ask(self, hosts):
+        self.asked.append(list(hosts))
+
+    def survey(self):
+        """Answered at once, unless the LAN is deaf."""
+        self.surveys += 1
+        if not self.is_deaf:
+            self.post(Private.ip_addresses_found, LanSurvey(self.my_address, tuple(self.neighbours)))
+
+    def answer(self, address, *, node=None, broker=None, took_ms=1.0):
+        self.post(Private.lan_answered, self._said(address, node, broker)._replace(took_ms=took_ms))
+
+    def hear(self, address, *, node=None, broker=None):
+        self.post(Private.lan_heard, self._said(address, node, broker))
+
+    def change(self):
+        self.post(Private.lan_changed, "eth0 is up")
+
+    def see(self, address, state="alive", **fields):
+        self.neighbours.append(LanNeighbour(address, state, **fields))
+
+    def _said(self, address, node, broker):
+        written = f"[{address}]" if ":" in address else address
+        return LanAnswer(address, node or node_of(written), f"{written}:5672" if broker is None else broker)
+
+
 class FakeBoard:
     """Remembers what people would see."""
 
     def __init__(self):
         self.rows = []
+        self.recces = []
+        self.lan_cache = None
         self.hosts = ((), ())
         self.reasons = {}
         self.counters = {}
@@ -127,6 +175,12 @@ class FakeBoard:
 
     def show_hosts(self, listed, local):
         self.hosts = (tuple(listed), tuple(local))
+
+    def show_recce(self, recce):
+        self.recces.append(recce)
+
+    def show_lan_cache(self, cache):
+        self.lan_cache = cache
 
     def raise_reason(self, code, detail):
         self.reasons[code] = detail

@@ -21,7 +21,7 @@ class Play:
     """A cache file chart on a fake disk, in the hands of a test."""
 
     def __init__(self, files=None, path=PATH, *, beside=None, **arguments):
-        self.files = files or FakeFileStore()
+        self.files = files or FakeFileStore(locks_reads=True)
         self.chart = CacheFileChart(path, self.files, **({"dice": lambda: 0.5} | arguments))
         self.play = threadless(self.chart, *((beside.play.reactor, beside.play.bus) if beside else ()))
         self.chart.start()
@@ -195,7 +195,7 @@ def test_asking_again_while_it_is_busy_starts_no_second_chain_of_retries():
 
 def test_two_writes_in_a_row_are_both_made_in_order():
     """The first is not lost, the second is what stays (D63)."""
-    play = Play(FakeFileStore(is_held=True))
+    play = Play(FakeFileStore(is_held=True, locks_reads=True))
     play.write("1")
     play.write("2")
     for _ in range(2):
@@ -207,7 +207,7 @@ def test_two_writes_in_a_row_are_both_made_in_order():
 
 def test_of_several_texts_that_wait_the_last_is_written():
     """While the file is busy a newer text takes the place of an older one, never the other way round."""
-    play = Play(FakeFileStore(is_held=True))
+    play = Play(FakeFileStore(is_held=True, locks_reads=True))
     play.files.busy.add(PATH)
     play.write("1")
     play.write("2")
@@ -239,7 +239,7 @@ def test_a_read_after_a_write_sees_it():
 
 def test_a_read_asked_for_during_a_read_is_made_after_it():
     """What the file became meanwhile is not missed."""
-    play = Play(FakeFileStore(is_held=True))
+    play = Play(FakeFileStore(is_held=True, locks_reads=True))
     play.files.put(PATH, '{"n": 1}')
     play.read()
     play.files.serve()
@@ -299,7 +299,7 @@ def test_destroy_leaves_the_file_alone(file_name):
 @given(st.lists(st.sampled_from(["read", "write", "busy", "free", "break", "mend", "serve", "wait"])))
 def test_any_order_of_events_ends_with_the_last_text_and_one_answer_to_the_last_read(steps):
     """Whatever was busy or broken: in the end the file holds the last text, and who asked has read it."""
-    play = Play(FakeFileStore(is_held=True), parse=parse_hosts)
+    play = Play(FakeFileStore(is_held=True, locks_reads=True), parse=parse_hosts)
     for n, step in enumerate(steps):
         match step:
             case "read":

@@ -174,7 +174,7 @@ def test_a_file_that_is_wrong_from_the_start_stops_nothing():
 
 
 def test_a_dead_host_is_scouted_for_ever_at_most_4_s_apart():
-    """0.375, 0.75, 1.5, 3, 3, ... with these dice, for an hour, with one timer."""
+    """0.375, 0.75, 1.5, 3, 3, ... with these dice, for an hour, with one timer (D15)."""
     play = Play("a")
     times = []
     for _ in range(1200):
@@ -227,6 +227,19 @@ def test_a_peer_that_is_gone_is_scouted_again_and_proved_anew():
     play.complete("a")
 
     assert ["a", "b", "a"] == play.discovered
+
+
+def test_a_peer_that_is_adrift_is_scouted_again_and_proved_anew():
+    """Our link to its broker was lost: it may be at another of its listed addresses, or come back to this one."""
+    play = Play("a", "b")
+    play.complete("a")
+    play.complete("b", who=introduction("a"))
+    play.publish(Public.PEER_ADRIFT, PeerGonePayload(node_of("a"), ("a", "b")))
+    assert ["a", "b"] == play.out
+    play.complete("a", "tcp(silent)")
+    play.complete("b", who=introduction("a"))
+
+    assert ["a", "b", "b"] == play.discovered
 
 
 def test_our_own_daemon_is_final_until_the_next_evaluation():

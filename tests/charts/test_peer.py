@@ -1,7 +1,13 @@
 """PeerChart: what scouts and the bridge tell becomes rows, for people."""
 
-from mirosd.charts.peer import watching
-from mirosd.payloads import AMQPConsumerCheckPayload, ConnectionDiscoveryPayload, PeerGonePayload, PeerHeard
+from mirosd.charts.peer import deaf, hearing, watching
+from mirosd.payloads import (
+    AMQPConsumerCheckPayload,
+    ConnectionDiscoveryPayload,
+    LanHostFoundPayload,
+    PeerGonePayload,
+    PeerHeard,
+)
 from mirosd.signals import Private, Public
 from mirosd_client.shell import Event
 from mirosd_client.shell.testing import check_structure
@@ -11,7 +17,7 @@ from tests.charts.peer_play import PeerPlay
 
 def test_structure():
     """The one state names its parent, and swallows nothing it does not know."""
-    check_structure(PeerPlay().chart, [watching])
+    check_structure(PeerPlay().chart, [watching, hearing, deaf])
 
 
 def test_a_listed_peer_from_candidate_to_alive():
@@ -47,7 +53,7 @@ def test_what_is_not_listed_is_dropped_when_it_is_gone():
     play.both_ways("a")
     play.elapse(60.1)
 
-    assert ([], {}, 1) == (play.board.rows, play.chart.lives, len(play.gone))
+    assert ([], {}, 1) == (play.board.rows, play.chart.table.lives, len(play.gone))
     assert 0 == play.timers
 
 
@@ -134,11 +140,15 @@ def test_sources_are_where_an_address_came_from():
     """Listed is manual, discovered by the LAN search lan, heard before anything was known alien."""
     play = PeerPlay("a")
     play.check("a")
-    discovery = ConnectionDiscoveryPayload(("a", "b"), (), "lan_chart", (introduction("a"), introduction("b")))
+    hosts = ("a", "b")
+    discovery = ConnectionDiscoveryPayload(hosts, (), "lan_chart", tuple(map(introduction, hosts)), ("lan", "cache"))
     play.publish(Public.CONNECTION_DISCOVERY, discovery)
+    play.publish(Public.LAN_HOST_FOUND, LanHostFoundPayload("a", introduction("a"), "gossip"))
     play.heard("c")
 
-    assert [("name-a", ("lan", "manual")), ("name-c", ("alien",))] == [(r.name, r.sources) for r in play.board.rows]
+    assert [("name-a", ("gossip", "lan", "manual")), ("name-c", ("alien",))] == [
+        (r.name, r.sources) for r in play.board.rows
+    ]
 
 
 def test_rows_are_sorted():
@@ -165,8 +175,10 @@ def test_wrong_clocks_are_a_reason_until_they_are_right():
     play.check("b")
     play.heard("a", ahead_s=75.0)
     assert {"clock_skew": "name-a is 75 s ahead"} == play.board.reasons
+    play.elapse(1.0)
     play.heard("b", ahead_s=-61.0)
     assert {"clock_skew": "name-a is 75 s ahead, name-b is 61 s behind"} == play.board.reasons
+    play.elapse(1.0)
     play.heard("a", ahead_s=2.0)
     assert {"clock_skew": "name-b is 61 s behind"} == play.board.reasons
     play.left("b")
@@ -183,3 +195,21 @@ def test_a_burst_is_shown_once():
     play.play.drain()
 
     assert [100] == [len(rows) for rows in shown]
+
+
+def test_heartbeats_alone_renew_the_table_once_a_second():
+    """A hundred peers' would make it a hundred times; a change of state is shown at once."""
+    play = PeerPlay()
+    for host in "abcde":
+        play.both_ways(host)
+    shown = []
+    play.board.show_peers = shown.append
+    for _ in range(20):
+        play.elapse(0.25)
+        for host in "abcde":
+            play.heard(host)
+            play.sign("peer_routed", host)
+    assert 5 == len(shown)
+    play.sign("peer_returned", "a")
+
+    assert (6, "failed") == (len(shown), shown[-1][0].state)

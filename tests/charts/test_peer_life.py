@@ -13,8 +13,8 @@ from tests.charts.fakes import introduction, node_of
 from tests.charts.peer_play import PeerPlay
 
 ENDS = ("left", "lost")
-SETTLED = (*ENDS, "alive", "one_way_in", "one_way_out", "suspect", "failed")
-LIFE_STATES = [getattr(peer_life, name) for name in ("known", "owed", "gone", *SETTLED)]
+SETTLED = (*ENDS, "barred", "alive", "one_way_in", "one_way_out", "suspect", "failed")
+LIFE_STATES = [getattr(peer_life, name) for name in ("known", "timed", "owed", "gone", *SETTLED)]
 
 
 def test_structure():
@@ -216,7 +216,7 @@ def test_any_order_of_signs_keeps_the_promises(steps):
                 play.elapse(start)
             case "long":
                 play.elapse(30.0 * start)
-        assert {life.state.fun.__name__ for life in play.chart.lives.values()} <= set(SETTLED)
+        assert {life.state.fun.__name__ for life in play.chart.table.lives.values()} <= set(SETTLED)
         assert any("a" in row.address for row in play.board.rows)
     began = {record.chart for record in play.play.records} - {"peer_chart"}
     play.elapse(3600.0)

@@ -84,6 +84,24 @@ def test_a_discovery_becomes_three_producers_per_host():
     ] == play.play.moves
 
 
+def test_a_name_that_nobody_resolves_takes_nothing_from_the_others():
+    """A discovery is texts: no name is looked up in the chart's thread, and none can spoil the rest (D11)."""
+    play = Play()
+    play.discover("no.such.name.example", "10.0.0.7", "[fe80::7%eth0]")
+    play.play.drain()
+
+    assert ("no.such.name.example", "10.0.0.7", "[fe80::7%eth0]") == play.taken()
+
+
+def test_the_reader_is_woken_for_each_item_whether_it_transmits_or_not():
+    """A node that only listens has its peers' producers too (D13)."""
+    play = Play()
+    for n, host in enumerate("abc", start=1):
+        play.discover(host)
+        play.play.drain()
+        assert (n, (host,)) == (play.wakes, play.taken())
+
+
 def test_each_network_has_its_factory():
     """The seeds' three classes differ in their network only."""
     factories = [
@@ -120,6 +138,19 @@ def test_discoveries_back_to_back_lose_nothing_and_make_nothing_twice():
         taken += play.taken()
 
     assert (["a", "b", "c"], 1) == (taken, play.wakes)
+
+
+def test_a_peer_that_is_adrift_may_be_discovered_again_and_is_not_retired():
+    """Its producers stay, with all that waits in them; the one who keeps them decides what a new address means."""
+    play = Play()
+    play.discover("a", "b")
+    play.play.drain()
+    play.taken()
+    play.publish(Public.PEER_ADRIFT, PeerGonePayload(node_of("a"), ("a",)))
+    play.discover("a", "b")
+    play.play.drain()
+
+    assert (("a",), []) == (play.taken(), play.retired)
 
 
 def test_a_quick_reader_gets_no_empty_items():

@@ -30,13 +30,14 @@ def idle(owner, _e):
 class Play:
     """A scout of an owner that does nothing else."""
 
-    def __init__(self):
+    def __init__(self, **arguments):
         self.prober = FakeProber()
         self.owner = Chart("owner")
         self.play = threadless(self.owner)
         self.play.start_at(idle)
         self.play.records.clear()
-        self.scout = RabbitConsumerScoutChart(self.owner, HOST, "heya.man", "miros.mesh.exchange", prober=self.prober)
+        keys = ("heya.man", "miros.mesh.exchange")
+        self.scout = RabbitConsumerScoutChart(self.owner, HOST, *keys, prober=self.prober, **arguments)
         self.scout.start()
         self.play.drain()
 
@@ -87,13 +88,27 @@ def test_a_proof_is_the_seeds_trace_with_the_other_end():
     ] == play.checks
 
 
-def test_nobody_there_is_the_seeds_trace():
-    """A challenge that fails ends in no_amqp_consumer_server_found, with the stage's code."""
+@pytest.mark.parametrize("is_connected", [False, True])
+def test_nobody_there_is_the_seeds_trace(is_connected):
+    """A dead address, and a broker without a daemon, take the way that the seeds' trace shows."""
+    play = Play()
+    if is_connected:
+        play.connected()
+    play.complete("daemon" if is_connected else "tcp(silent)")
+
+    assert [
+        (None, "top", "producer_thread_engaged"),
+        ("try_to_connect_to_consumer", "producer_thread_engaged", "producer_post_and_wait"),
+        ("consumer_test_complete", "producer_post_and_wait", "no_amqp_consumer_server_found"),
+    ] == play.play.moves
+
+
+def test_a_failed_challenge_is_told_with_its_stages():
+    """The verdict says for which keys, how far it came, and where it ended."""
     play = Play()
     play.connected()
     play.complete("daemon")
 
-    assert ("consumer_test_complete", "producer_post_and_wait", "no_amqp_consumer_server_found") == play.play.moves[-1]
     assert ("heya.man", "miros.mesh.exchange", False, "daemon", STAGES) == (
         play.checks[0].routing_key,
         play.checks[0].exchange_name,
@@ -104,7 +119,7 @@ def test_nobody_there_is_the_seeds_trace():
 
 
 def test_a_refused_connection_needs_no_challenge():
-    """The verdict comes from the first state as well; a broker without a daemon is not found (D4)."""
+    """The verdict comes before it; a broker without a daemon is not found (D4)."""
     play = Play()
     play.complete("tcp(refused)")
 
@@ -157,7 +172,7 @@ def test_refactor_search_of_another_address_is_not_for_this_scout():
     play = Play()
     play.refactor(ip_address="192.168.1.78")
 
-    assert (1, "producer_thread_engaged") == (play.prober.asked(HOST), play.scout.state.fun.__name__)
+    assert (1, "producer_post_and_wait") == (play.prober.asked(HOST), play.scout.state.fun.__name__)
 
 
 def test_each_search_has_its_own_deadline():
@@ -203,7 +218,24 @@ def test_answers_come_through_the_owners_queue():
     """A probe's post from another thread changes nothing until the owner's turn comes."""
     play = Play()
     play.probe.post(Private.consumer_test_complete, play.scout.result)
-    assert "producer_thread_engaged" == play.scout.state.fun.__name__
+    assert "producer_post_and_wait" == play.scout.state.fun.__name__
 
     play.play.drain()
     assert "amqp_consumer_server_found" == play.scout.state.fun.__name__
+
+
+def test_live_trace_and_live_spy_show_one_scout_alone(capsys):
+    """As in the seeds: the lines are printed, and its owner's are not."""
+    play = Play(live_trace=True)
+    play.complete("tcp(refused)")
+    traced = capsys.readouterr().out.splitlines()
+    play = Play(live_spy=True)
+    play.complete("tcp(refused)")
+    spied = capsys.readouterr().out.splitlines()
+
+    assert [
+        f"[{HOST}] e->start_at() top->producer_thread_engaged",
+        f"[{HOST}] e->try_to_connect_to_consumer() producer_thread_engaged->producer_post_and_wait",
+        f"[{HOST}] e->consumer_test_complete() producer_post_and_wait->no_amqp_consumer_server_found",
+    ] == [line.partition("] ")[2] for line in traced]
+    assert {"START", "ENTRY_SIGNAL:producer_post_and_wait", "ENTRY_SIGNAL:no_amqp_consumer_server_found"} <= set(spied)

@@ -13,6 +13,7 @@ from mirosd.charts.man_net import ManNetChart
 from mirosd.charts.peer import PeerChart
 from mirosd.charts.producer_factory import ProducerFactoryChart
 from mirosd.core.cache_document import parse_hosts
+from mirosd.core.peer_memory import parse_peers
 from mirosd.payloads import PeerHeard, PeerSign
 from mirosd.signals import Private
 from mirosd_client.shell import Event, Reactor
@@ -65,9 +66,11 @@ def test_from_a_hosts_file_to_producers_and_back(tmp_path, stage):
     reactor, files, board, prober = Reactor(name="test-charts"), DiskFileStore(), FakeBoard(), AnsweringProber()
     items, woken = queue.Queue(maxsize=1), threading.Event()
     net = ManNetChart("rk", "ex", str(listed), local_file_path=str(local), prober=prober, board=board)
-    peers = PeerChart(board)
+    decisions = tmp_path / "peers.json"
+    peers = PeerChart(board, memory_path=str(decisions), aliens="allow", wall_s=time.time)
     charts = [
         *(CacheFileChart(str(path), files, parse=parse_hosts) for path in (listed, local)),
+        CacheFileChart(str(decisions), files, parse=parse_peers),
         peers,
         ProducerFactoryChart(items, FakeProducerMaker(), woken.set),
         net,

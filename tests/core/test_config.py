@@ -155,7 +155,7 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
-    """The cure says where an account goes, and no fault shows the password that was written."""
+    """The cure says where an account goes, and no fault shows the password that was written (D53)."""
     faults = faults_of("broker:\n  url: amqp://u:hunter2@h\n  user: [hunter2]\npeers:\n  password: {hunter2: a}\n")
 
     assert len(faults) == 3

@@ -7,14 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirosd.core.envelope import HEADER_BYTES, Envelope
-from mirosd.core.seal import MAX_SESSION_S, Opener, Sealer, derive, key_id, length_prefixed, system_key
+from mirosd.core.envelope import HEADER_BYTES, Envelope, node_tag_of
+from mirosd.core.seal import (
+    MAX_SESSION_S,
+    NODE_TAG_BYTES,
+    Opener,
+    Sealer,
+    derive,
+    key_id,
+    length_prefixed,
+    node_tag,
+    system_key,
+)
 from mirosd.errors import RemoteProtocolError
 from mirosd_client.record import Record, decode_records, encode_record
 from tests.properties import TOTAL
 
 PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
 KEY = bytes(range(32))
+NODE = "a" * 32
 
 
 def vector() -> dict[str, str]:
@@ -24,10 +35,10 @@ def vector() -> dict[str, str]:
 
 
 def envelope(
-    key: bytes = KEY, *, system: str = "default", network: str = "mesh", session: bytes = b"S" * 16
+    key: bytes = KEY, *, system: str = "default", network: str = "mesh", node: str = NODE, random: bytes = b"S" * 10
 ) -> Envelope:
-    """Give an envelope whose sessions are all `session`."""
-    sealer = Sealer(key, system, network, random=lambda n: session[:n], clock=lambda: 0.0)
+    """Give an envelope whose sessions are all the same."""
+    sealer = Sealer(key, system, network, node=node, random=lambda n: random[:n], clock=lambda: 0.0)
     return Envelope(system, network, sealer, Opener(key, system, network))
 
 
@@ -40,6 +51,8 @@ class TestVector:
 
         assert v["key id"] == key_id(key).hex()
         assert v["system key"] == system_key(key).hex()
+        assert v["node tag"] == node_tag(v["node"]).hex()
+        assert v["session id"] == v["node tag"] + v["random"]
         assert v["session key"] == derive(key, salt=bytes.fromhex(v["session id"]), info=info).hex()
 
     def test_record_is_as_documented(self) -> None:
@@ -54,11 +67,12 @@ class TestVector:
     def test_body_is_as_documented(self) -> None:
         """Sealing the document's record gives the document's body, and opening it gives the record."""
         v = vector()
-        env = envelope(bytes.fromhex(v["network key"]), session=bytes.fromhex(v["session id"]))
+        env = envelope(bytes.fromhex(v["network key"]), node=v["node"], random=bytes.fromhex(v["random"]))
         body = env.seal_records(bytes.fromhex(v["record"]), int(v["held ms"]), v["routing key"])
 
         assert v["body"] == body.hex()
         assert (5, bytes.fromhex(v["record"])) == env.open_records(body, v["routing key"])
+        assert v["node tag"] == node_tag_of(body).hex()
 
 
 class TestOpening:
@@ -127,7 +141,9 @@ class TestSessions:
     def test_no_nonce_is_used_twice(self) -> None:
         """Each body of a session has a counter of its own, and a session ends after an hour."""
         now, drawn = [0.0], iter(range(256))
-        sealer = Sealer(KEY, "default", "mesh", random=lambda n: bytes([next(drawn)]) * n, clock=lambda: now[0])
+        sealer = Sealer(
+            KEY, "default", "mesh", node=NODE, random=lambda n: bytes([next(drawn)]) * n, clock=lambda: now[0]
+        )
         env = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
         headers = [env.seal(b"x", "k")[:HEADER_BYTES] for _ in range(3)]
         now[0] = MAX_SESSION_S + 1
@@ -137,11 +153,27 @@ class TestSessions:
         assert 5 == len(set(nonces))
         assert [0, 1, 2, 0, 1] == [int.from_bytes(counter, "big") for _, counter in nonces]
 
+    def test_every_session_of_a_node_begins_with_its_tag_and_no_other_nodes_does(self) -> None:
+        """The tag is the node's in each session it draws; the rest is drawn anew."""
+        drawn = iter(range(256))
+        sealer = Sealer(KEY, "default", "mesh", node=NODE, random=lambda n: bytes([next(drawn)]) * n, clock=lambda: 0.0)
+        sessions = [sealer.session]
+        for _ in range(3):
+            sealer.new_session()
+            sessions.append(sealer.session)
+
+        assert {node_tag(NODE)} == {session[:NODE_TAG_BYTES] for session in sessions}
+        assert [bytes([number]) * 10 for number in range(4)] == [session[NODE_TAG_BYTES:] for session in sessions]
+        assert node_tag("b" * 32) != node_tag(NODE)
+
     def test_forged_sessions_push_no_true_one_out(self) -> None:
         """Bodies that do not open leave nothing in the opener, however many session ids they name."""
         opener = Opener(KEY, "default", "mesh")
         env = Envelope(
-            "default", "mesh", Sealer(KEY, "default", "mesh", random=lambda n: b"t" * n, clock=lambda: 0.0), opener
+            "default",
+            "mesh",
+            Sealer(KEY, "default", "mesh", node=NODE, random=lambda n: b"t" * n, clock=lambda: 0.0),
+            opener,
         )
         body = env.seal(b"x", "k")
         for number in range(50):

@@ -2,17 +2,8 @@
 
 import pytest
 
-from mirosd.core.peers import (
-    Seen,
-    Standing,
-    address_row,
-    clock_skew_detail,
-    is_owed,
-    next_change_s,
-    owed_until_s,
-    peer_row,
-    standing,
-)
+from mirosd.core.peer_rows import address_row, clock_skew_detail, peer_row
+from mirosd.core.peers import Seen, Standing, is_owed, next_change_s, owed_until_s, standing
 from mirosd.payloads import Introduction
 
 
@@ -118,9 +109,21 @@ def test_a_proof_does_not_bring_back_an_older_self():
     assert "new" == peer.introduction.name
 
 
+def test_a_node_whose_counter_went_back_is_heard_again():
+    """A proof counts from its start on if the later one has been silent: of a clone, or before a backup came back."""
+    peer = Seen(introduction(start=4))
+    peer.hear(introduction(start=9), 40, None, now_s=100.0)
+    peer.prove(introduction(start=4), 104.0)
+    assert not peer.hear(introduction(start=4), 1, None, now_s=104.5)
+    peer.prove(introduction(start=4), 110.0)
+
+    assert peer.hear(introduction(start=4), 1, None, now_s=111.0)
+    assert 4 == peer.introduction.start
+
+
 def test_a_row_shows_all_addresses_and_sources_sorted():
     """One node, one line, however many ways lead to it (D21)."""
-    peer = seen(addresses={"b", "a"}, rtt_ms=0.7, heard_s=3.0, stages=("s",))
+    peer = seen(addresses={"b", "a"}, rtt_ms=0.7, shown_s=3.0, stages=("s",))
     row = peer_row(peer, Standing("alive"), ["manual", "lan"])
 
     assert ("n2", "h2", "a, b", "alive", "") == (row.node, row.name, row.address, row.state, row.reason)

@@ -1,0 +1,138 @@
+"""Heartbeats: sent to every peer each second, and what others' say.
+
+They keep the peers table true, measure round trips, and carry gossip: who else is heard here.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from mirosd.core.broker import Link
+from mirosd.core.challenger import SealedChallenger
+from mirosd.core.control_messages import Heartbeat
+from mirosd.core.gossip import Gossip, Hearsay, one_spelling
+from mirosd.payloads import Introduction, PeerGossip, PeerHeard
+from mirosd.signals import Private
+
+HEARTBEAT_S = 1.0
+"""A crash is known within one of these; 20 peers cost 20 small messages a second."""
+
+
+class Heartbeats:
+    """Whom heartbeats go to, and over which link. Thread: loop.
+
+    Args:
+        send: publishes a heartbeat to a node over a link.
+        on_beat: called each second while there are peers.
+        post_peer: gives (signal, payload) to the peer chart; any thread may call it.
+        clock: monotonic seconds.
+        wall_ms: the wall clock, for noticing clocks that differ.
+
+    Attributes:
+        peers: node -> link to its broker, None while that is away; read only.
+    """
+
+    def __init__(
+        self,
+        challenger: SealedChallenger,
+        *,
+        send: Callable[[str, Link, Heartbeat], None],
+        on_beat: Callable[[], None],
+        post_peer: Callable[[int, Any], None],
+        clock: Callable[[], float],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self.peers: dict[str, Link | None] = {}
+        self._challenger, self._send, self._on_beat, self._post_peer = challenger, send, on_beat, post_peer
+        self._clock, self._wall_ms = clock, wall_ms
+        self._echoes: dict[str, tuple[int, float]] = {}
+        self._gossip, self._hearsay = Gossip(), Hearsay()
+        self._sequence = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add_peer(self, node: str, link: Link | None) -> None:
+        """Send heartbeats to `node` over `link`; None while its broker is away."""
+        self.peers[node] = link
+        if link is not None:
+            self._beat_to(node, link, self.template())
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
+
+    def remove_peer(self, node: str) -> None:
+        """Send `node` nothing any more."""
+        self.peers.pop(node, None)
+        self._echoes.pop(node, None)
+        self._gossip.gone(node)
+
+    def heard(self, beat: Heartbeat) -> None:
+        """Take another node's heartbeat."""
+        now_s = self._clock()
+        brokers = one_spelling(beat.brokers)
+        rtt_ms = None if beat.echo_ms is None else max(0.0, now_s * 1000 - beat.echo_ms - beat.echo_age_ms)
+        introduction = Introduction(
+            node=beat.node,
+            name=beat.name,
+            start=beat.start,
+            version=beat.daemon_version,
+            networks=(),  # a heartbeat proves the system key alone
+            wall_ahead_s=(beat.wall_ms - self._wall_ms()) / 1000,
+            brokers=brokers,
+        )
+        if beat.node in self.peers:
+            self._echoes[beat.node] = beat.sent_ms, now_s
+            self._gossip.heard(beat.node, brokers, now_s)
+        self._post_peer(Private.peer_heard, PeerHeard(introduction, beat.sequence, rtt_ms))
+
+    def take_gossip(self, beat: Heartbeat) -> None:
+        """Hand on what a peer that is believed says of nodes that we do not know."""
+        known = {*self.peers, self._challenger.identity.node}
+        strangers = [rumour for rumour in beat.gossip if rumour.node not in known]
+        for rumour in self._hearsay.news(strangers, self._clock()):
+            self._post_peer(Private.peer_gossip, PeerGossip(rumour.node, rumour.brokers))
+
+    def next_sequence(self) -> int:
+        """Give the number of the next heartbeat, or of the farewell behind all."""
+        self._sequence += 1
+        return self._sequence
+
+    def stop(self) -> None:
+        """Send no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _beat(self) -> None:
+        self._timer = None
+        self._on_beat()
+        template = self.template()
+        for node, link in self.peers.items():
+            if link is not None:
+                self._beat_to(node, link, template)
+        if self.peers:  # no peers, no timer: an idle daemon sleeps
+            self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
+
+    def _beat_to(self, node: str, link: Link, template: Heartbeat) -> None:
+        if link.is_blocked:  # what waits in front of a broker in alarm would be counted against the connection
+            return
+        echo_ms, heard_s = self._echoes.get(node, (None, 0.0))
+        echo_age_ms = int((self._clock() - heard_s) * 1000) if echo_ms is not None else 0
+        beat = replace(template, sequence=self.next_sequence(), echo_ms=echo_ms, echo_age_ms=echo_age_ms)
+        self._send(node, link, beat)
+
+    def template(self) -> Heartbeat:
+        """Give what this moment's heartbeats have in common."""
+        me, now_s = self._challenger.identity, self._clock()
+        return Heartbeat(
+            node=me.node,
+            name=me.name,
+            start=me.start,
+            sequence=0,
+            daemon_version=me.daemon_version,
+            wall_ms=self._wall_ms(),
+            sent_ms=int(now_s * 1000),
+            brokers=list(self._challenger.brokers()),
+            instance=me.instance,
+            uptime_ms=self._challenger.uptime_ms(),
+            gossip=self._gossip.next(now_s),
+        )

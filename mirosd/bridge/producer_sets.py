@@ -1,0 +1,159 @@
+"""The producer sets of this daemon: exactly one for each distinct broker, told by behaviour and not by address.
+
+Before a set is made for a node, the node is asked for through the connections that are there: a broker that
+serves it already needs no second set. In doubt there are two, since repeats are dropped and missing events are not.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from mirosd.bridge.control import Control
+from mirosd.bridge.kept_link import OPEN_DEADLINE_S
+from mirosd.bridge.producer_set import ProducerSet
+from mirosd.core.broker import BrokerAddress
+from mirosd.payloads import Producer
+
+log = structlog.get_logger()
+
+
+@dataclass
+class _Adoption:
+    """A node that is being asked for, and whether it still is to be served when its answer comes."""
+
+    node: str
+    is_wanted: bool = True
+
+
+class ProducerSets:
+    """Thread: loop.
+
+    Args:
+        make: makes a set for a peer's broker; it is not started.
+        peer_address: gives where and as whom to reach a peer's broker, from a hosts-file entry.
+        stop: told of each set that nobody needs any more.
+
+    Attributes:
+        all: the sets, the own broker's first.
+    """
+
+    def __init__(
+        self,
+        own: ProducerSet,
+        control: Control,
+        *,
+        make: Callable[[BrokerAddress], ProducerSet],
+        peer_address: Callable[[str], BrokerAddress],
+        stop: Callable[[ProducerSet], None],
+    ) -> None:
+        self.own = own
+        self.all = [own]
+        self._control, self._make, self._peer_address, self._stop = control, make, peer_address, stop
+        self._adopting = asyncio.Lock()
+        self._adoptions: list[_Adoption] = []
+
+    def of(self, node: str) -> ProducerSet | None:
+        """Give the set of the broker that a node is behind."""
+        return next((producer_set for producer_set in self.all if node in producer_set.nodes), None)
+
+    async def adopt(self, producer: Producer) -> None:
+        """Have a proved node's broker served, unless the node is retired meanwhile."""
+        adoption = _Adoption(producer.node)
+        self._adoptions.append(adoption)
+        try:
+            await self._attempts_over()
+            async with self._adopting:  # one at a time: two addresses may be one broker
+                await self._adopt(adoption, self._peer_address(producer.host))
+        finally:
+            self._adoptions.remove(adoption)
+
+    async def _attempts_over(self) -> None:
+        """Wait for links that are being opened: the node may turn out to be behind one of those brokers.
+
+        Our own broker is tried at once, so that a scout which was faster after its restart makes no second set for it.
+        """
+        opening = [
+            each.attempted() for each in self.all if each.control_link is None and (each is self.own or each.is_untried)
+        ]
+        if not opening:
+            return
+        try:
+            async with asyncio.timeout(OPEN_DEADLINE_S):
+                await asyncio.gather(*opening)
+        except TimeoutError:
+            log.debug("adopted_without_asking_all")
+
+    async def _adopt(self, adoption: _Adoption, address: BrokerAddress) -> None:
+        node = adoption.node
+        if self._is_served(node, address):
+            return
+        for producer_set in list(self.all):
+            link = producer_set.control_link
+            if link is not None and await self._control.locate(node, link) is not None:
+                if adoption.is_wanted:
+                    self.adopt_here(node, producer_set)
+                return
+        if not adoption.is_wanted or self._is_served(node, address):  # its own word, or its link, was faster
+            return
+        there = self.of(node)
+        here = next((producer_set for producer_set in self.all if producer_set.address == address), None)
+        if here is not None:  # somebody else was at this address, and has not been heard to leave it
+            self.adopt_here(node, here)
+        elif there is not None and there.nodes == {node}:
+            log.info("producers_moved", broker=there.address.display, to=address.display, node=node)
+            there.move(address)
+        else:
+            self._part(node)
+            producer_set = self._make(address)
+            self.all.append(producer_set)
+            producer_set.start()
+            producer_set.add(node)
+            log.info("producers_made", broker=address.display, node=node)
+
+    def adopt_here(self, node: str, producer_set: ProducerSet) -> None:
+        """Take a node as a peer whose broker is served already, unless it is served where its link is up."""
+        there = self.of(node)
+        is_free = there is None or (there is not self.own and there.control_link is None)
+        if producer_set in self.all and producer_set is not there and is_free:
+            log.info("broker_shared", broker=producer_set.address.display, node=node)
+            self._part(node)
+            producer_set.add(node)
+
+    def retire(self, node: str) -> None:
+        """Nothing is owed to `node` any more; the last peer behind a broker takes its producers along."""
+        for adoption in self._adoptions:
+            if adoption.node == node:
+                adoption.is_wanted = False
+        self._part(node)
+
+    def display(self) -> list[dict[str, Any]]:
+        """Give the sets for people: where, which nodes, whether the control link is up, and bytes not confirmed."""
+        return [
+            {
+                "broker": each.address.display,
+                "is_own": each is self.own,
+                "nodes": sorted(each.nodes),
+                "is_connected": each.control_link is not None,
+                "pending_bytes": each.lane.pending_bytes,
+            }
+            for each in self.all
+        ]
+
+    def _is_served(self, node: str, address: BrokerAddress) -> bool:
+        """Say whether a set serves the node: one that is connected, or is about to be where the node was proved."""
+        there = self.of(node)
+        return there is not None and (there is self.own or there.control_link is not None or there.address == address)
+
+    def _part(self, node: str) -> None:
+        """Take a node out of its set; one that is left by all but is not our own broker's is stopped."""
+        there = self.of(node)
+        if there is None:
+            return
+        there.remove(node)
+        if not there.nodes and there is not self.own:
+            self.all.remove(there)
+            log.info("producers_retired", broker=there.address.display, node=node)
+            self._stop(there)

@@ -1,0 +1,85 @@
+"""Producer sets without brokers: where each node is, is a dict of the test's; links are up or down as it says."""
+
+from mirosd.bridge.producer_sets import ProducerSets
+from mirosd.payloads import Producer
+
+
+class FakeLane:
+    """Owes nothing."""
+
+    pending_bytes = 0
+
+
+class FakeAddress(str):
+    """An address that is its own display."""
+
+    @property
+    def display(self):
+        return str(self)
+
+
+class FakeSet:
+    """One producer set; its link is the address that it is connected to."""
+
+    def __init__(self, address):
+        self.address = FakeAddress(address)
+        self.lane = FakeLane()
+        self.nodes = set()
+        self.control_link = None
+        self.is_started = self.is_untried = False
+
+    def start(self):
+        self.is_started = True
+
+    def move(self, address):
+        self.address, self.control_link = address, None
+
+    def add(self, node):
+        self.nodes.add(node)
+
+    def remove(self, node):
+        self.nodes.discard(node)
+
+
+class SetPlay:
+    """The sets of a daemon. `at` says which nodes are behind which address; `asked` who was asked for where."""
+
+    def __init__(self):
+        self.at = {}
+        self.asked, self.stopped = [], []
+        self.on_ask = lambda: None
+        self.own = FakeSet("own")
+        self.own.control_link = "own"
+        self.sets = ProducerSets(self.own, self, make=FakeSet, peer_address=FakeAddress, stop=self.stopped.append)
+
+    async def locate(self, node, link):
+        """Control's part: who is behind a broker answers."""
+        self.asked.append((node, link))
+        self.on_ask()
+        return "introduction" if node in self.at.get(link, ()) else None
+
+    def adopt(self, node, host):
+        """ProducerFactoryChart made producers; nothing here waits, so the coroutine ends at once."""
+        adopting = self.sets.adopt(Producer("mesh", host, node))
+        try:
+            adopting.send(None)
+        except StopIteration:
+            return
+        raise AssertionError("it waits")
+
+    def up(self, node):
+        """The set of a node is connected, where it is."""
+        there = self.sets.of(node)
+        if there is not None:
+            there.control_link = str(there.address)
+
+    def down(self, node):
+        """It is not any more."""
+        there = self.sets.of(node)
+        if there is not None and there is not self.own:
+            there.control_link = None
+
+    @property
+    def where(self):
+        """Which nodes are served at which address."""
+        return {str(each.address): set(each.nodes) for each in self.sets.all if each.nodes}

@@ -1,0 +1,179 @@
+"""What heartbeats say and what becomes of what they say; in virtual time, on a recording link."""
+
+import asyncio
+from typing import Any
+
+from msgspec.structs import replace
+
+from mirosd.bridge.heartbeats import Heartbeats
+from mirosd.bridge.pulse import LATE_S, Pulse
+from mirosd.core.challenger import Identity, SealedChallenger
+from mirosd.core.control_messages import Heartbeat
+from mirosd.core.envelope import Envelope
+from mirosd.core.gossip import Rumour
+from mirosd.core.seal import Opener, Sealer
+from mirosd.payloads import PeerGossip, PeerSign
+from mirosd.signals import Private
+from tests.backends.virtual_time import run_virtually
+
+OWN, PEER, OTHER, STRANGER = "0" * 32, "1" * 32, "2" * 32, "3" * 32
+KEY = bytes(32)
+
+
+class Link:
+    """A link that may be blocked."""
+
+    is_blocked = False
+
+
+class Scene:
+    """A daemon's heartbeats: what it sent, and what its peer chart was told."""
+
+    def __init__(self) -> None:
+        clock = asyncio.get_running_loop().time
+        sealer = Sealer(KEY, "default", "system", node=OWN, random=bytes, clock=clock)
+        challenger = SealedChallenger(
+            Identity(OWN, "own", 3, "0", "f" * 16),
+            Envelope("default", "system", sealer, Opener(KEY, "default", "system")),
+            {},
+            nonce=str,
+            wall_ms=lambda: 0,
+            brokers=lambda: ["h0:5672"],
+            uptime_ms=lambda: int(clock() * 1000),
+        )
+        self.sent: list[tuple[str, Heartbeat]] = []
+        self.told: list[tuple[int, Any]] = []
+        self.pulses: list[float] = []
+        self.pulse = Pulse(
+            lambda _link: self.pulses.append(clock()), post_peer=lambda *told: self.told.append(told), clock=clock
+        )
+        self.heartbeats = Heartbeats(
+            challenger,
+            send=lambda node, _link, beat: self.sent.append((node, beat)),
+            on_beat=self.pulse.beat,
+            post_peer=lambda *told: self.told.append(told),
+            clock=clock,
+            wall_ms=lambda: 0,
+        )
+
+    def of(self, signal: int) -> list[Any]:
+        """Give what the peer chart was told under a signal."""
+        return [payload for number, payload in self.told if number == signal]
+
+
+def beat_of(node: str, **said: Any) -> Heartbeat:
+    """Give another's heartbeat."""
+    beat = Heartbeat(node=node, name=node[0], start=1, sequence=1, daemon_version="0", wall_ms=0, sent_ms=0)
+    return replace(beat, **said)
+
+
+def test_heartbeats_say_who_we_are_and_whom_we_hear() -> None:
+    """Each second each peer is told our brokers, instance and uptime, and the proved peers heard within 5 s."""
+
+    async def test() -> None:
+        scene, link = Scene(), Link()
+        for node in (PEER, OTHER):
+            scene.heartbeats.add_peer(node, link)  # type: ignore[arg-type]
+        scene.heartbeats.heard(beat_of(PEER, brokers=["H1"]))
+        scene.heartbeats.heard(beat_of(STRANGER, brokers=["h3"]))
+        await asyncio.sleep(1.5)
+        beats = dict(scene.sent[-2:])
+
+        assert {PEER, OTHER} == set(beats)
+        assert (["h0:5672"], "f" * 16, 1000) == (beats[OTHER].brokers, beats[OTHER].instance, beats[OTHER].uptime_ms)
+        assert [Rumour(PEER, ("h1:5672",))] == beats[OTHER].gossip
+        assert [1, 2, 3, 4] == [beat.sequence for _, beat in scene.sent]
+        await asyncio.sleep(5)
+        assert [] == scene.sent[-1][1].gossip
+        scene.heartbeats.stop()
+
+    run_virtually(test())
+
+
+def test_a_strangers_heartbeat_leaves_nothing_but_a_sign() -> None:
+    """Heartbeats of nodes without producers are told to the peer chart, with their brokers, and not kept."""
+
+    async def test() -> None:
+        scene = Scene()
+        for number in range(100):
+            scene.heartbeats.heard(beat_of(f"{number:032}", brokers=["h3"]))
+
+        assert 100 == len(scene.of(Private.peer_heard))
+        assert ("h3:5672",) == scene.of(Private.peer_heard)[0].introduction.brokers
+        assert ({}, {}) == (scene.heartbeats._echoes, scene.heartbeats._gossip._heard)
+
+    run_virtually(test())
+
+
+def test_gossip_about_strangers_is_told_once() -> None:
+    """Nodes that we serve, and ourselves, are no news; others are, once a minute whoever tells of them."""
+
+    async def test() -> None:
+        scene = Scene()
+        scene.heartbeats.add_peer(PEER, None)
+        rumours = [Rumour(node, (f"h{node[0]}",)) for node in (OWN, PEER, STRANGER)]
+        for teller in (PEER, OTHER):
+            scene.heartbeats.take_gossip(beat_of(teller, gossip=rumours))
+
+        assert [PeerGossip(STRANGER, ("h3:5672",))] == scene.of(Private.peer_gossip)
+        scene.heartbeats.stop()
+
+    run_virtually(test())
+
+
+class TestPulse:
+    def test_a_broker_that_brings_nothing_is_told(self) -> None:
+        """A pulse that does not come back within 2 s makes us deaf; the next that does makes us hear."""
+
+        async def test() -> None:
+            scene, link = Scene(), Link()
+            scene.heartbeats.add_peer(PEER, link)  # type: ignore[arg-type]
+            scene.pulse.opened(link)  # type: ignore[arg-type]
+            for _ in range(3):
+                await asyncio.sleep(1)
+                scene.pulse.came_back()
+            assert [] == scene.told
+            await asyncio.sleep(LATE_S + 2)
+            assert [(Private.peer_own_blocked, PeerSign("", detail="silent"))] == scene.told
+            await asyncio.sleep(10)
+            scene.pulse.came_back()
+
+            assert [Private.peer_own_blocked, Private.peer_own_free] == [signal for signal, _ in scene.told]
+            scene.heartbeats.stop()
+
+        run_virtually(test())
+
+    def test_a_broker_in_alarm_is_told_and_sent_nothing(self) -> None:
+        """While the broker reads nothing no pulses pile up; one that comes back when it reads again ends it."""
+
+        async def test() -> None:
+            scene, link = Scene(), Link()
+            scene.heartbeats.add_peer(PEER, None)
+            scene.pulse.opened(link)  # type: ignore[arg-type]
+            link.is_blocked = True
+            await asyncio.sleep(20)
+            assert (["blocked"], []) == ([sign.detail for _, sign in scene.told], scene.pulses)
+            link.is_blocked = False
+            await asyncio.sleep(1.5)
+            scene.pulse.came_back()
+
+            assert [Private.peer_own_blocked, Private.peer_own_free] == [signal for signal, _ in scene.told]
+            scene.heartbeats.stop()
+
+        run_virtually(test())
+
+    def test_a_broker_that_is_gone_is_told_once(self) -> None:
+        """However often it is tried, and with whatever code; its return is told."""
+
+        async def test() -> None:
+            scene, link = Scene(), Link()
+            for code in ("tcp(refused)", "tcp(refused)", "tcp(silent)"):
+                scene.pulse.lost(code)
+            scene.pulse.opened(link)  # type: ignore[arg-type]
+
+            assert [
+                (Private.peer_own_blocked, PeerSign("", detail="tcp(refused)")),
+                (Private.peer_own_free, PeerSign("")),
+            ] == scene.told
+
+        run_virtually(test())
