@@ -1,4 +1,7 @@
-"""What to do about each code that the daemon gives as a reason, in one sentence."""
+"""What to do about each code that the daemon gives as a reason, in one sentence.
+
+A test reads the codes out of the daemon's source, and fails for one that has no cure here.
+"""
 
 _CURES = {
     # stages of reaching a broker
@@ -13,20 +16,40 @@ _CURES = {
     "guest_remote": "RabbitMQ lets guest in from loopback only: make an account (rabbitmqctl add_user) and set it",
     "vhost": "give the account the virtual host (rabbitmqctl set_permissions -p VHOST USER ...), or correct its name",
     "exchange": "no mirosd of this system declared its exchanges there: start mirosd on that host, compare `system`",
+    "unproved": "no mirosd with our key says that this broker is its own, so our account is not sent there: start "
+    "mirosd on that host and let UDP 27672 through, or list the address (mirosctl hosts add)",
     "lost": "the connection broke; it is tried again",
     "closed": "the broker closed the connection; its log says why",
     "blocked": "the broker is out of memory or disk: see rabbitmqctl status, free some",
     # stages of proving a peer
     "daemon": "its broker is there and its mirosd is not: start mirosd on that host",
+    "daemon(silent)": "its mirosd took the challenge and did not answer: see its log there, restart it",
     "key": "the keys differ: give both hosts the same mesh.key",
     "version": "the two daemons share no protocol version: update the older one",
     "system": "that host belongs to another mesh: compare `system` in both configurations",
     "self": "the address is this host's own; nothing to do",
+    "clone": "two hosts run on copies of one state directory; the one that started last draws a new node id by itself",
+    "no_broker": "its mirosd answers, and its broker serves its own host alone: set broker.advertise there, or let "
+    "RabbitMQ listen on the LAN",
+    # states of a peer
+    "suspect(broker)": "the link to its broker is down, and is tried again: mirosctl scout with its address tells why",
+    "crashed": "its mirosd ended without a farewell: see its log there (journalctl -u mirosd), and start it again",
+    "silent": "it sends no heartbeats: check that the host is up, and the network between",
+    "one-way(in)": "it is heard, and what we send does not reach it: try mirosctl scout with its address",
+    "one-way(out)": "it is reached, and not heard: try mirosctl scout there, with the address of this host",
+    "alien": "nobody listed or found it, and discovery.aliens is deny: list it, if you know it (mirosctl hosts add)",
+    "quarantined": "nobody listed or found it, and discovery.aliens is quarantine: mirosctl peers allow, if you know "
+    "it",
     # reasons of the daemon itself
     "clock_skew": "a host's clock is more than 60 s ahead: let NTP set it (timedatectl set-ntp true)",
     "hosts_ignored": "broker.url memory:// is for one host alone: name a RabbitMQ there, or list no hosts",
     "memory": "broker.url memory:// is for one host alone: name a RabbitMQ there, or list no hosts",
     "hosts_file": "correct the hosts file; the last good one stays in force until then",
+    "lan_cache": "the LAN is searched instead; check the state directory's space and owner, or mirosctl cache flush",
+    "lan_port_taken": "stop the other program, or set another discovery.lan.port on every host; until then this host "
+    "finds others, and their searches do not find it",
+    "deaf": "free memory or disk on this host (rabbitmqctl status tells which alarm), or restart its RabbitMQ",
+    "peers_file": "the last good list stays in force; check the state directory's space and owner",
     "node_conflict": "two hosts share one state directory's identity: remove node.json on the copy and restart it",
 }
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import click
 
+from mirosctl.commands.cache import cache
 from mirosctl.commands.clients import clients
 from mirosctl.commands.completion import completion
 from mirosctl.commands.hosts import hosts
 from mirosctl.commands.peers import peers
+from mirosctl.commands.recce import recce
+from mirosctl.commands.scout import scout
 from mirosctl.commands.send import send
 from mirosctl.commands.status import status
 from mirosctl.commands.wait import wait
@@ -40,5 +43,5 @@ def main() -> None:
     """Ask the mirosd of this host."""
 
 
-for _command in (clients, completion, hosts, peers, send, status, wait):
+for _command in (cache, clients, completion, hosts, peers, recce, scout, send, status, wait):
     main.add_command(_command)

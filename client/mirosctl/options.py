@@ -1,6 +1,6 @@
 """What every command takes: --json and --socket, before or after the command's name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -34,11 +34,26 @@ class Options:
             rows, result = connection.ask(verb, args, timeout_s)
         return printable_deep(rows), printable_deep(result)
 
+    def stream(
+        self, verb: str, args: dict[str, Any] | None = None, *, timeout_s: float
+    ) -> Generator[dict[str, Any], None, dict[str, Any]]:
+        """Give each row of an answer as it comes, printable; the generator's own value is the result.
+
+        Args:
+            timeout_s: the longest silence of the daemon.
+        """
+        with ControlConnection(self.socket) as connection:
+            answer = connection.stream(verb, args, timeout_s)
+            while True:
+                try:
+                    row = next(answer)
+                except StopIteration as end:
+                    return printable_deep(end.value)  # type: ignore[no-any-return]
+                yield printable_deep(row)
+
     def watch(self, verb: str) -> Iterator[dict[str, Any]]:
         """Give the rows of an answer that has no end, each as it comes, printable."""
-        with ControlConnection(self.socket) as connection:
-            for row in connection.stream(verb, timeout_s=UNENDING_S):
-                yield printable_deep(row)
+        return self.stream(verb, timeout_s=UNENDING_S)
 
 
 def common_options(command: F) -> F:

@@ -5,9 +5,9 @@ All texts that come here were made printable when they came from the daemon (opt
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -37,13 +37,32 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(_table(columns, rows), no_wrap=not is_terminal, crop=False)
 
 
+class Draw(Protocol):
+    """Draws rows, and a line beneath them, in place of what was drawn before."""
+
+    def __call__(self, rows: Sequence[Sequence[str]], caption: str = "") -> None:
+        """Draw."""
+
+
 @contextmanager
-def live_table(columns: Sequence[str]) -> Iterator[Callable[[Sequence[Sequence[str]]], None]]:
-    """Give what draws rows in place of those that were drawn before; for a terminal."""
+def live_table(columns: Sequence[str], *, is_passing: bool = False) -> Iterator[Draw]:
+    """Give what draws a table; for a terminal.
+
+    Args:
+        is_passing: the table goes away at the end, and is cut to the terminal's height meanwhile.
+    """
     from rich.live import Live  # noqa: PLC0415
 
-    with Live(auto_refresh=False, vertical_overflow="visible") as live:
-        yield lambda rows: live.update(_table(columns, rows), refresh=True)
+    with Live(
+        auto_refresh=False, vertical_overflow="ellipsis" if is_passing else "visible", transient=is_passing
+    ) as live:
+
+        def draw(rows: Sequence[Sequence[str]], caption: str = "") -> None:
+            table = _table(columns, rows)
+            table.caption, table.caption_justify = caption or None, "left"
+            live.update(table, refresh=True)
+
+        yield draw
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":

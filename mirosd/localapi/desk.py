@@ -8,7 +8,7 @@ from mirosd.core.interfaces import ClientSink, Credentials
 from mirosd.core.shown import Board
 from mirosd.localapi.census import Census
 from mirosd.localapi.rights import Policy
-from mirosd.localapi.verbs import DaemonView
+from mirosd.localapi.verb import DaemonView
 
 
 @dataclass(frozen=True, slots=True)

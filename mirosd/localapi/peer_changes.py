@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-RESTLESS = frozenset({"rtt_ms", "last_seen_s", "stages"})
-"""Every heartbeat or scouting moves these: they come along with a change, and are none."""
+RESTLESS = frozenset({"rtt_ms", "last_seen_s", "since_s", "previous", "stages"})
+"""Time, a heartbeat or a scouting moves these: they come along with a change, and are none."""
 
 
 def peer_changes(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import cast
 
 from mirosd.localapi.desk import Desk
 from mirosd.localapi.session import Session
-from mirosd.localapi.verbs import Display
+from mirosd.localapi.verb import Display
 
 
 class LocalServer:

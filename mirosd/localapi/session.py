@@ -13,7 +13,8 @@ from mirosd.errors import RemoteProtocolError
 from mirosd.localapi.connection import Connection
 from mirosd.localapi.desk import Desk
 from mirosd.localapi.rights import Rights
-from mirosd.localapi.verbs import Display, answer
+from mirosd.localapi.verb import Display
+from mirosd.localapi.verbs import answer
 from mirosd.names import NETWORK_NAMES, NETWORKS
 from mirosd_client.errors import DaemonRefusedError
 from mirosd_client.limits import MAX_BODY_BYTES, MAX_ROUTING_KEY_BYTES

@@ -1,93 +1,48 @@
-"""What can be asked at the local socket: each verb with the right it needs, its arguments and its answer.
+"""What can be asked at the local socket: the table of all verbs, and how one is run.
 
-A verb is a coroutine over the daemon's view. It hands over its rows one by one, each
-when the client has room for it, and returns the result that ends the answer:
-
-    status                       result {state, reasons [{code, detail}], node, name, system, version,
-                                 uptime_s, broker {address, state, detail}, clients, subscriptions, counters}
-    peers                        rows as shown.PeerRow, with last_seen_s
-    peers_watch                  rows {change: appeared | changed | gone, peer}; first one per peer, then {change:
-                                 complete}, then each as it happens, until the client goes away
-    clients                      rows {client, program, pid, uid, rights, subscriptions, unsent_bytes, last_taken,
-                                 last_safe, last_settled, unroutable, charts [{chart, network, binding_key,
-                                 state: bound | pending, unacknowledged}]}
-    matching                     args {routing_key}, result {hosts, queues, unanswered [names]}
-    hosts_list                   rows {host, source: file | local}
-    hosts_add, hosts_remove      args {host}
-    hosts_reload
-    wait                         args {peers: n | null, timeout_s}, result {ready, missing}
+status                       result {state, reasons [{code, detail}], node, name, system, version,
+                             uptime_s, broker {address, state, detail}, clients, subscriptions, counters}
+peers                        rows as shown.PeerRow, with last_seen_s
+peers_watch                  rows {change: appeared | changed | gone, peer}; first one per peer, then {change:
+                             complete}, then each as it happens, until the client goes away
+peers_forget, peers_allow    args {node: name or beginning of an id}, result {node, name}
+recce                        args {addresses, timeout_s}, rows {state} and {address, neighbour, mac, node, name,
+                             verdict, took_ms}, each again when it changes; result {number, is_complete, found}
+scout                        args {address}, rows {stage, code, detail, took_ms}, result {address, code,
+                             peer {node, name, start, version, networks} | null}
+cache_show                   result {addresses, amqp_urls, time_out_in_minutes, age_s, expires_s, problem}
+cache_flush                  result {number}: the search that has begun
+clients                      rows {client, program, pid, uid, rights, subscriptions, unsent_bytes, last_taken,
+                             last_safe, last_settled, unroutable, charts [{chart, network, binding_key,
+                             state: bound | pending, unacknowledged}]}
+matching                     args {routing_key}, result {hosts, queues, unanswered [names]}
+hosts_list                   rows {host, source: file | local, file}
+hosts_add, hosts_remove      args {host}
+hosts_reload
+wait                         args {peers: n | null, timeout_s}, result {ready, missing}
 """
 
-import asyncio
 import difflib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, NamedTuple, NoReturn, Protocol
+from typing import Annotated
 
 import msgspec
 import structlog
 
 from mirosd.errors import MirosdError
-from mirosd.localapi.peer_changes import peer_changes
+from mirosd.localapi.host_verbs import HOST_VERBS
+from mirosd.localapi.lan_verbs import LAN_VERBS
+from mirosd.localapi.peer_verbs import PEER_VERBS
 from mirosd.localapi.rights import Policy, Rights
+from mirosd.localapi.verb import DaemonView, Display, NoArguments, RowTaker, Verb
 from mirosd_client.errors import DaemonRefusedError
 from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import Ask, DaemonMessage, Done, Failed, Row
 
 MAX_WAIT_S = 86_400  # a day: longer waits are a loop of the caller's
-MAX_HOST_CHARS = 300  # a DNS name has at most 253, a port and brackets beside it
 SHOWN_VERB_CHARS = 40  # what of an unknown verb is compared and repeated: it can be as long as a frame
 
 _log = structlog.get_logger()
-
-Display = dict[str, Any]
-"""A copy made for people: no internal object crosses the socket."""
-
-RowTaker = Callable[[Display], Awaitable[None]]
-"""Sends one row, waiting until the client has room."""
-
-
-class DaemonView(Protocol):
-    """What the daemon shows and lets people change. Errors are MirosdErrors with stable codes. Thread: loop."""
-
-    def status(self) -> Display:
-        """The result of `status`."""
-
-    def peers(self) -> list[Display]:
-        """The peers table, sorted."""
-
-    def next_change(self) -> asyncio.Event:
-        """What is set when something that is shown here changes next."""
-
-    def clients(self) -> list[Display]:
-        """The connected programs, sorted."""
-
-    async def matching(self, routing_key: str) -> Display:
-        """Whom a routing key reaches: the result of `matching`."""
-
-    def hosts(self) -> list[Display]:
-        """The manual hosts in force, sorted."""
-
-    async def add_host(self, host: str) -> None:
-        """List a host in the state directory's file; returns when it is written."""
-
-    async def remove_host(self, host: str) -> None:
-        """Take a host off the state directory's file; returns when it is written."""
-
-    async def reload_hosts(self) -> None:
-        """Read the hosts files again and scout what is in them."""
-
-    async def wait_ready(self, peers: int | None, timeout_s: float) -> tuple[bool, str]:
-        """Wait until ready, or until `peers` peers are alive both ways: (True, "") or (False, what is missing)."""
-
-
-class NoArguments(msgspec.Struct, forbid_unknown_fields=True):
-    """For verbs that take none."""
-
-
-class HostArguments(msgspec.Struct, forbid_unknown_fields=True):
-    """A host as hosts files write it."""
-
-    host: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_HOST_CHARS)]
 
 
 class KeyArguments(msgspec.Struct, forbid_unknown_fields=True):
@@ -107,27 +62,6 @@ async def _status(view: DaemonView, _: NoArguments, _row: RowTaker) -> Display:
     return view.status()
 
 
-async def _peers(view: DaemonView, _: NoArguments, row: RowTaker) -> Display:
-    for peer in view.peers():
-        await row(peer)
-    return {}
-
-
-async def _peers_watch(view: DaemonView, _: NoArguments, row: RowTaker) -> NoReturn:
-    shown: list[Display] = []
-    is_complete = False
-    while True:
-        change = view.next_change()  # before looking: what happens while rows are sent is not missed
-        peers = view.peers()
-        for difference in peer_changes(shown, peers):
-            await row(difference)
-        if not is_complete:
-            await row({"change": "complete"})
-            is_complete = True
-        shown = peers
-        await change.wait()
-
-
 async def _clients(view: DaemonView, _: NoArguments, row: RowTaker) -> Display:
     for client in view.clients():
         await row(client)
@@ -138,51 +72,19 @@ async def _matching(view: DaemonView, args: KeyArguments, _row: RowTaker) -> Dis
     return await view.matching(args.routing_key)
 
 
-async def _hosts_list(view: DaemonView, _: NoArguments, row: RowTaker) -> Display:
-    for host in view.hosts():
-        await row(host)
-    return {}
-
-
-async def _hosts_add(view: DaemonView, args: HostArguments, _row: RowTaker) -> Display:
-    await view.add_host(args.host)
-    return {}
-
-
-async def _hosts_remove(view: DaemonView, args: HostArguments, _row: RowTaker) -> Display:
-    await view.remove_host(args.host)
-    return {}
-
-
-async def _hosts_reload(view: DaemonView, _: NoArguments, _row: RowTaker) -> Display:
-    await view.reload_hosts()
-    return {}
-
-
 async def _wait(view: DaemonView, args: WaitArguments, _row: RowTaker) -> Display:
     ready, missing = await view.wait_ready(args.peers, args.timeout_s)
     return {"ready": ready, "missing": missing}
 
 
-class Verb(NamedTuple):
-    """One line of the table."""
-
-    right: Rights
-    arguments: type[msgspec.Struct]
-    run: Callable[[DaemonView, Any, RowTaker], Awaitable[Display]]
-
-
 VERBS: dict[str, Verb] = {
     "status": Verb(Rights.READ, NoArguments, _status),
-    "peers": Verb(Rights.READ, NoArguments, _peers),
-    "peers_watch": Verb(Rights.READ, NoArguments, _peers_watch),
     "clients": Verb(Rights.READ, NoArguments, _clients),
     "matching": Verb(Rights.TRANSMIT, KeyArguments, _matching),
-    "hosts_list": Verb(Rights.READ, NoArguments, _hosts_list),
-    "hosts_add": Verb(Rights.OPERATE, HostArguments, _hosts_add),
-    "hosts_remove": Verb(Rights.OPERATE, HostArguments, _hosts_remove),
-    "hosts_reload": Verb(Rights.OPERATE, NoArguments, _hosts_reload),
     "wait": Verb(Rights.READ, WaitArguments, _wait),
+    **PEER_VERBS,
+    **LAN_VERBS,
+    **HOST_VERBS,
 }
 
 

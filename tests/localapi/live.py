@@ -78,10 +78,30 @@ class RecordingSink:
         return [(name, *rest) for name, whose, *rest in self.calls if whose == client]
 
 
+class StillLan:
+    """A LAN with one host on it."""
+
+    def __init__(self) -> None:
+        self.sighted: list[str] = []
+
+    async def recce(self, addresses: list[str], timeout_s: float, row: Any) -> dict[str, Any]:
+        self.sighted.extend(addresses)
+        await row({"state": "fill_arp_table"})
+        await row({"address": "10.0.0.7", "verdict": "proved"})
+        return {"number": 1, "is_complete": True, "found": 1}
+
+    def cache(self) -> dict[str, Any]:
+        return {"addresses": ["10.0.0.7"]}
+
+    async def flush_cache(self) -> dict[str, Any]:
+        return {"number": 2}
+
+
 class StillView:
     """A daemon in which nothing happens unless the test says so."""
 
     def __init__(self) -> None:
+        self.lan = StillLan()
         self.rows: list[dict[str, Any]] = [{"node": "b" * 32, "name": "host-b"}]
         self.listed: list[str] = []
         self.waiting = 0
@@ -104,6 +124,16 @@ class StillView:
         self.rows = rows
         self.change.set()
         self.change = asyncio.Event()
+
+    async def forget_peer(self, node: str) -> dict[str, Any]:
+        return {"node": "b" * 32, "name": node}
+
+    async def allow_peer(self, node: str) -> dict[str, Any]:
+        return {"node": "c" * 32, "name": node}
+
+    async def scout(self, address: str, row: Any) -> dict[str, Any]:
+        await row({"stage": "resolve", "code": "ok"})
+        return {"address": address, "code": "", "peer": None}
 
     def clients(self) -> list[dict[str, Any]]:
         return [{"client": "c" * 32}]

@@ -28,10 +28,18 @@ def test_each_difference_is_a_row() -> None:
     ] == peer_changes(before, after)
 
 
-@pytest.mark.parametrize("field", ["rtt_ms", "last_seen_s", "stages"])
+@pytest.mark.parametrize("field", ["rtt_ms", "last_seen_s", "since_s", "previous", "stages"])
 def test_what_moves_with_every_heartbeat_is_no_change(field: str) -> None:
     """Round trips, ages and scoutings of a peer that stays as it is are not told."""
     assert [] == peer_changes([peer("a")], [peer("a", **{field: "other"})])
+
+
+@pytest.mark.parametrize("field", ["name", "address", "state", "reason", "incarnation", "flaps"])
+def test_what_lasts_is_a_change(field: str) -> None:
+    """A restart, another address or another state of the same node is told."""
+    after = peer("a", **{field: "other"})
+
+    assert [{"change": "changed", "peer": after}] == peer_changes([peer("a")], [after])
 
 
 def test_an_address_that_is_proved_becomes_a_node() -> None:

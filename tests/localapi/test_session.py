@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mirosd.localapi.session import MAX_ASKS
-from mirosd_client.limits import MAX_BODY_BYTES, MAX_FRAME_BYTES
+from mirosd_client.limits import MAX_BODY_BYTES, MAX_FRAME_BYTES, MAX_RECORDS
 from mirosd_client.messages import Ask, Closing, Done, Failed, Hello, Subscribe, Subscribed, Unsubscribe, encode_message
 from mirosd_client.wire import (
     FrameType,
@@ -58,7 +58,7 @@ BAD_SERVICE: dict[str, tuple[str, Callable[[Raw], bytes]]] = {
     "an unknown network": ("malformed", lambda _: encode_frame(FrameType.EVENTS, b"\x09\0")),
     "a routing key that is no text": ("malformed", lambda _: encode_frame(FrameType.EVENTS, b"\1\1\xff")),
     "no records": ("record_count", lambda _: encode_events(Network.MESH, "a", b"")),
-    "too many records": ("record_count", lambda raw: raw.events(*range(65))),
+    "too many records": ("record_count", lambda raw: raw.events(*range(MAX_RECORDS + 1))),
     "records larger than a body": ("too_large", large_run),
     "half a record": ("malformed", lambda raw: encode_events(Network.MESH, "a", raw.record(1)[:-1])),
     "a record of another client": (

@@ -1,10 +1,13 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mirosd.core.interfaces import Credentials
+from mirosd.localapi.rights import Policy, Rights
 from mirosd.localapi.verbs import VERBS
 from mirosd_client.messages import Done, Failed
-from tests.localapi.live import Live
+from tests.localapi.live import Live, running
 
 
 def refusal(live: Live, verb: str, **args: Any) -> Failed:
@@ -21,6 +24,21 @@ def test_every_verb_answers(live: Live) -> None:
     answers: dict[str, tuple[dict[str, Any], tuple[list[dict[str, Any]], dict[str, Any]]]] = {
         "status": ({}, ([], {"state": "ready", "name": "host-a"})),
         "peers": ({}, ([{"node": "b" * 32, "name": "host-b"}], {})),
+        "peers_forget": ({"node": "h2"}, ([], {"node": "b" * 32, "name": "h2"})),
+        "peers_allow": ({"node": "h3"}, ([], {"node": "c" * 32, "name": "h3"})),
+        "recce": (
+            {"addresses": ["10.0.0.7"], "timeout_s": 5},
+            (
+                [{"state": "fill_arp_table"}, {"address": "10.0.0.7", "verdict": "proved"}],
+                {"number": 1, "is_complete": True, "found": 1},
+            ),
+        ),
+        "scout": (
+            {"address": "10.0.0.7"},
+            ([{"stage": "resolve", "code": "ok"}], {"address": "10.0.0.7", "code": "", "peer": None}),
+        ),
+        "cache_show": ({}, ([], {"addresses": ["10.0.0.7"]})),
+        "cache_flush": ({}, ([], {"number": 2})),
         "clients": ({}, ([{"client": "c" * 32}], {})),
         "matching": ({"routing_key": "a.b"}, ([], {"hosts": 1, "queues": 3, "unanswered": []})),
         "hosts_add": ({"host": "c"}, ([], {})),
@@ -43,7 +61,11 @@ def test_what_is_missing_is_said_when_a_wait_ends(live: Live) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "hint"),
-    [("statsu", "did you mean 'status'?"), ("zzz", "there are: clients, hosts_add"), ("p" * 100_000, "no verb")],
+    [
+        ("statsu", "did you mean 'status'?"),
+        ("zzz", "there are: cache_flush, cache_show, clients, hosts_add"),
+        ("p" * 100_000, "no verb"),
+    ],
 )
 def test_an_unknown_verb_is_met_with_the_nearest(live: Live, verb: str, hint: str) -> None:
     """A misspelt verb gets the nearest name, a strange one the list, a very long one a short answer."""
@@ -67,6 +89,18 @@ def test_an_unknown_verb_is_met_with_the_nearest(live: Live, verb: str, hint: st
         ("wait", {"timeout_s": "5"}),
         ("wait", {"timeout_s": 86_401}),
         ("wait", {"until": 5}),
+        ("recce", {"addresses": ["10.0.0.7"] * 1025}),
+        ("recce", {"addresses": [""]}),
+        ("recce", {"addresses": ["h" * 301]}),
+        ("recce", {"addresses": "10.0.0.7"}),
+        ("recce", {"timeout_s": -1}),
+        ("recce", {"timeout_s": 601}),
+        ("scout", {}),
+        ("scout", {"address": ""}),
+        ("peers_forget", {}),
+        ("peers_forget", {"node": ""}),
+        ("peers_allow", {"node": "n" * 301}),
+        ("cache_show", {"all": True}),
         ("matching", {}),
         ("matching", {"routing_key": "k" * 256}),
     ],
@@ -78,6 +112,7 @@ def test_bad_arguments_are_refused_by_name(live: Live, verb: str, args: dict[str
     assert failed.code == "bad_arguments"
     assert failed.message
     assert live.view.listed == []
+    assert live.view.lan.sighted == []
 
 
 def test_an_error_of_the_daemon_keeps_its_code(live: Live) -> None:
@@ -97,6 +132,35 @@ def test_a_fault_of_a_verb_is_logged_and_ends_nothing(live: Live) -> None:
         assert "secret" not in failed.message
         assert raw.is_well()
     assert [(line["event"], line["exc_info"]) for line in live.logs] == [("verb_failed", True)]
+
+
+OPERATED = {"hosts_add", "hosts_remove", "hosts_reload", "recce", "scout", "cache_flush", "peers_forget", "peers_allow"}
+
+
+def test_what_changes_or_sends_something_is_operated() -> None:
+    """Members read; who changes the daemon, or has it send something to other hosts, needs the right to operate."""
+    assert {name for name, verb in VERBS.items() if verb.right is Rights.OPERATE} == OPERATED
+    assert {name for name, verb in VERBS.items() if verb.right is Rights.TRANSMIT} == {"matching"}
+
+
+@pytest.mark.parametrize("verb", sorted(OPERATED))
+def test_a_member_does_not_operate(tmp_path: Path, verb: str) -> None:
+    """Over the socket, before the arguments are looked at: with what would permit it, and nothing is done."""
+    policy = NobodyOperates(own_uid=1, member_gid=None, operator_gid=None)
+    with running(tmp_path / "s", policy=policy) as live:
+        failed = refusal(live, verb)
+
+        assert failed.code == "not_permitted"
+        assert f"`{verb}` needs group mirosd-admin" in failed.message
+        assert live.view.listed == []
+        assert live.view.lan.sighted == []
+
+
+class NobodyOperates(Policy):
+    """Root is no more than a member, so that these tests may run as root."""
+
+    def rights_of(self, caller: Credentials) -> Rights:
+        return Rights.READ | Rights.TRANSMIT
 
 
 def test_an_answer_that_is_no_json_is_the_daemons_fault(live: Live) -> None:

@@ -7,18 +7,23 @@ import pytest
 from tests.mirosctl.conftest import Run
 from tests.mirosctl.fake_daemon import FakeDaemon
 
-ROWS = [{"host": "b", "source": "local"}, {"host": "a", "source": "local"}, {"host": "a", "source": "file"}]
+FILES = {"file": "/etc/mirosd/hosts.json", "local": "/var/lib/mirosd/hosts.json"}
+ROWS = [
+    {"host": host, "source": source, "file": FILES[source]}
+    for host, source in (("b", "local"), ("a", "local"), ("a", "file"))
+]
 
 
 def test_the_list_is_sorted(daemon: FakeDaemon, run: Run) -> None:
-    """Hosts are listed with where they stand, sorted, for people and for machines."""
+    """Hosts are listed with the file in which they stand, sorted, for people and for machines."""
     daemon.answers["hosts_list"] = (ROWS, {})
-    hosts = [("a", "file"), ("a", "local"), ("b", "local")]
+    hosts = [("a", "file", FILES["file"]), ("a", "local", FILES["local"]), ("b", "local", FILES["local"])]
+    columns = ("HOST", "SOURCE", "FILE")
 
-    assert [tuple(line.split()) for line in run("hosts", "list").stdout.splitlines()] == [("HOST", "SOURCE"), *hosts]
+    assert [tuple(line.split()) for line in run("hosts", "list").stdout.splitlines()] == [columns, *hosts]
     assert json.loads(run("hosts", "list", "--json").stdout) == {
         "schema": "mirosctl.hosts/1",
-        "hosts": [{"host": host, "source": source} for host, source in hosts],
+        "hosts": [{"host": host, "source": source, "file": file} for host, source, file in hosts],
     }
 
 

@@ -26,6 +26,12 @@ VERBS = [
     ["status"],
     ["peers"],
     ["peers", "--watch"],
+    ["peers", "forget", "h2"],
+    ["peers", "allow", "h2"],
+    ["recce"],
+    ["scout", "10.0.0.7"],
+    ["cache", "show"],
+    ["cache", "flush"],
     ["clients"],
     ["send", "PING"],
     ["hosts", "list"],
@@ -34,6 +40,9 @@ VERBS = [
     ["hosts", "reload"],
     ["wait"],
 ]
+
+
+WRONG = [["scout"], ["recce", "now"], ["recce", "--timeout", "-1"], ["cache"], ["peers", "forget"], ["peers", "h2"]]
 
 
 @pytest.mark.parametrize("words", [["--json", "status"], ["status", "--json"], ["--json", "status", "--json"]])
@@ -74,7 +83,18 @@ def test_every_command_has_help_and_the_common_options(words: list[str]) -> None
     assert "--socket PATH" in result.output
 
 
-@pytest.mark.parametrize("words", [["nonsense"], ["status", "--nonsense"], ["wait", "--peers", "-1"], ["hosts", "add"]])
+@pytest.mark.parametrize("words", [["peers"], ["peers", "forget"], ["recce"], ["scout"], ["cache"], ["hosts"]])
+def test_help_has_examples(words: list[str]) -> None:
+    """Each on a line of its own, as it is typed."""
+    result = CliRunner().invoke(main, [*words, "--help"])
+    examples = [line for line in result.output.splitlines() if line.startswith(f"  mirosctl {words[0]}")]
+
+    assert len(examples) >= 2
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["status", "--nonsense"], ["wait", "--peers", "-1"], ["hosts", "add"], *WRONG]
+)
 def test_wrong_usage_is_2(run: Run, words: list[str]) -> None:
     """What cannot be meant is status 2."""
     assert run(*words).exit_code == 2
@@ -92,11 +112,19 @@ def test_no_daemon_is_3(tmp_path: Path, words: list[str]) -> None:
 
 def test_not_permitted_is_4(daemon: FakeDaemon, run: Run) -> None:
     """What the caller may not do is status 4, with what would permit it."""
-    daemon.answers["hosts_reload"] = ("not_permitted", "`hosts_reload` needs the group mirosd-admin")
-    result = run("hosts", "reload")
+    for verb, *words in (
+        ("hosts_reload", "hosts", "reload"),
+        ("recce", "recce"),
+        ("scout", "scout", "h2"),
+        ("cache_flush", "cache", "flush"),
+        ("peers_forget", "peers", "forget", "h2"),
+        ("peers_allow", "peers", "allow", "h2"),
+    ):
+        daemon.answers[verb] = ("not_permitted", f"`{verb}` needs the group mirosd-admin")
+        result = run(*words)
 
-    assert result.exit_code == 4
-    assert "needs the group mirosd-admin" in result.stderr
+        assert (result.exit_code, result.stdout) == (4, "")
+        assert f"`{verb}` needs the group mirosd-admin" in result.stderr
 
 
 def test_another_refusal_is_1_and_cannot_move_the_cursor(daemon: FakeDaemon, run: Run) -> None:

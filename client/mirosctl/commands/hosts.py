@@ -2,6 +2,7 @@
 
 import click
 
+from mirosctl.known import complete_hosts
 from mirosctl.options import Options, common_options
 from mirosctl.output import show_json, show_table
 from mirosd_client.printable import printable
@@ -10,20 +11,26 @@ from mirosd_client.printable import printable
 @click.group()
 @common_options
 def hosts() -> None:
-    """Show and change the listed hosts."""
+    """Show and change the listed hosts.
+
+    \b
+    mirosctl hosts list
+    mirosctl hosts add 192.168.1.75
+    mirosctl hosts remove 192.168.1.75
+    """
 
 
 @hosts.command("list")
 @common_options
 @click.pass_obj
 def list_hosts(options: Options) -> None:
-    """List the hosts of the operator's file, and those added here."""
+    """List the hosts of the operator's file, and those added here, each with the file that it stands in."""
     rows, _ = options.ask("hosts_list")
     rows.sort(key=lambda row: (row["host"], row["source"]))
     if options.as_json:
         show_json("hosts", {"hosts": rows})
     else:
-        show_table(("HOST", "SOURCE"), [(row["host"], row["source"]) for row in rows])
+        show_table(("HOST", "SOURCE", "FILE"), [(row["host"], row["source"], row["file"]) for row in rows])
 
 
 @hosts.command()
@@ -36,7 +43,7 @@ def add(options: Options, host: str) -> None:
 
 
 @hosts.command()
-@click.argument("host")
+@click.argument("host", shell_complete=complete_hosts)
 @common_options
 @click.pass_obj
 def remove(options: Options, host: str) -> None:
@@ -48,7 +55,7 @@ def remove(options: Options, host: str) -> None:
 @common_options
 @click.pass_obj
 def reload(options: Options) -> None:
-    """Read the hosts files again now."""
+    """Read the hosts files again and try every host now; an edit is followed without it."""
     _change(options, "hosts_reload", {}, "reloaded")
 
 

@@ -9,19 +9,35 @@ from typing import Any
 import click
 
 from mirosctl.cures import cure
+from mirosctl.known import complete_peers
 from mirosctl.options import Options, common_options
 from mirosctl.output import duration, live_table, show_json, show_json_line, show_table
+from mirosctl.stages import stage_lines
 
 COLUMNS = ("NAME", "NODE", "ADDRESS", "STATE", "NETWORKS")
+CHANGED_S = 15.0
+"""The daemon says within 10 s that a peer cannot be changed."""
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--why", is_flag=True, help="Show how each was found and every stage of its last scouting.")
 @click.option("--watch", is_flag=True, help="Go on with each change until Ctrl-C; with --json an object a line.")
 @common_options
-@click.pass_obj
-def peers(options: Options, why: bool, watch: bool) -> None:
-    """List the peers that this host knows."""
+@click.pass_context
+def peers(context: click.Context, why: bool, watch: bool) -> None:
+    """List the peers that this host knows, or change what becomes of one.
+
+    \b
+    mirosctl peers
+    mirosctl peers --why
+    mirosctl peers --watch
+    mirosctl peers forget raspberrypi
+    """
+    if context.invoked_subcommand is not None:
+        if why or watch:
+            raise click.UsageError("--why and --watch list the peers; they go with no further command")
+        return
+    options = context.ensure_object(Options)
     if watch:
         if why:
             raise click.UsageError("--watch tells of changes, not --why")
@@ -39,6 +55,47 @@ def peers(options: Options, why: bool, watch: bool) -> None:
             _show_why(row)
     else:
         show_table((*COLUMNS, "RTT", "LAST SEEN"), [_cells(row) for row in rows])
+
+
+@peers.command(short_help="Let go of a peer, and ignore it for 24 hours.")
+@click.argument("node", shell_complete=complete_peers)
+@common_options
+@click.pass_obj
+def forget(options: Options, node: str) -> None:
+    """Let go of NODE, a peer's name or the beginning of its node id, and ignore it for 24 hours.
+
+    Its events are owed nothing any more. It comes back sooner when it is listed (mirosctl hosts add), or with
+    `mirosctl peers allow` and its whole id, which is printed.
+
+    \b
+    mirosctl peers forget raspberrypi
+    mirosctl peers forget 89abcdef
+    """
+    _change(options, "peers_forget", node, "forgotten for 24 hours")
+
+
+@peers.command(short_help="Take a peer that was forgotten or is quarantined.")
+@click.argument("node", shell_complete=complete_peers)
+@common_options
+@click.pass_obj
+def allow(options: Options, node: str) -> None:
+    """Take NODE, a peer's name or the beginning of its node id, that was forgotten or is quarantined, for good.
+
+    One that is not in the peers table is named by its whole id.
+
+    \b
+    mirosctl peers allow raspberrypi
+    mirosctl peers allow 89abcdef0123456789abcdef01234567
+    """
+    _change(options, "peers_allow", node, "allowed")
+
+
+def _change(options: Options, verb: str, node: str, done: str) -> None:
+    _, result = options.ask(verb, {"node": node}, timeout_s=CHANGED_S)
+    if options.as_json:
+        show_json(verb, result)
+    else:
+        click.echo(f"{result['name'] or 'the peer'} (node {result['node']}) is {done}")
 
 
 def _watch(options: Options) -> None:
@@ -104,11 +161,22 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _show_why(row: dict[str, Any]) -> None:
-    click.echo(f"{row['name'] or row['node'] or 'unknown'} at {row['address']}: {_state(row)}")
+    """Tell of one peer: its state and since when, how it was found, and what stands in its way with the cure."""
+    since = f" for {duration(row['since_s'])}" if row.get("since_s") is not None else ""
+    click.echo(f"{row['name'] or row['node'] or 'unknown'} at {row['address'] or 'no address'}: {_state(row)}{since}")
+    if row["node"]:
+        flaps = row.get("flaps", 0)
+        click.echo(
+            f"  node {row['node']}, start {row.get('incarnation', '-')}, {flaps} flap{'' if flaps == 1 else 's'}"
+        )
     click.echo(f"  found by {', '.join(row['sources']) or 'nobody any more'}")
+    for before in row.get("previous", []):
+        click.echo(f"  before at {before['address']}, {duration(before['age_s'])} ago")
+    said = set()
     for stage in row.get("stages", []):
-        click.echo(f"  {stage['stage']:<9} {stage['code']:<13} {stage['took_ms']:7.1f} ms  {stage['detail']}".rstrip())
-        if advice := cure(stage["code"]):
-            click.echo(f"    {advice}")
-    if row["reason"] and not row.get("stages") and (advice := cure(row["reason"])):
-        click.echo(f"    {advice}")
+        said.add(cure(stage["code"]))
+        for line in stage_lines(stage):
+            click.echo(f"  {line}")
+    advice = cure(_state(row)) or cure(row["reason"]) or cure(row["state"])
+    if advice and advice not in said:
+        click.echo(f"  {advice}")
