@@ -21,7 +21,7 @@ from bench.traffic import FIRST_NUMBER, FULL_PAUSE_S, SHARE_EVERY, Arrived, Tall
 from bench.worker import obey, obey_as_receiver
 
 QUEUE = "bench"
-BURST = SHARE_EVERY  # publishes in one turn of the loop: as many as mirosd puts into one body
+BURST = 4 * SHARE_EVERY  # publishes in one turn of the loop: as many as mirosd puts into one body
 
 
 class Peer:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mirosd_client.nets import MirosNets as MirosNets
     from mirosd_client.networked import NetworkedActiveObject as NetworkedActiveObject
     from mirosd_client.networked import NetworkedFactory as NetworkedFactory
+    from mirosd_client.peer_watch import PeerWatch as PeerWatch
     from mirosd_client.received import Received as Received
     from mirosd_client.subscription import Subscription as Subscription
 
@@ -31,6 +32,7 @@ _HOME = {
     "MirosNets": "mirosd_client.nets",
     "NetworkedActiveObject": "mirosd_client.networked",
     "NetworkedFactory": "mirosd_client.networked",
+    "PeerWatch": "mirosd_client.peer_watch",
     "Received": "mirosd_client.received",
     "Subscription": "mirosd_client.subscription",
     "register": "mirosd_client.codec",

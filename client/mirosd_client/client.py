@@ -21,12 +21,12 @@ from mirosd_client.errors import (
     LocalProtocolError,
     PayloadTooLarge,
 )
-from mirosd_client.limits import MAX_PAYLOAD_BYTES, MAX_ROUTING_KEY_BYTES
+from mirosd_client.limits import MAX_PAYLOAD_BYTES
+from mirosd_client.peer_watch import PeerWatch
 from mirosd_client.received import Received, taker
-from mirosd_client.record import Record, encode_record
+from mirosd_client.record import Record
 from mirosd_client.session import Session
 from mirosd_client.shell.reactor import Reactor, default_reactor
-from mirosd_client.signal_name import is_sane
 from mirosd_client.subscription import Subscription
 from mirosd_client.window import WINDOW_BYTES, OnFull
 from mirosd_client.wire import DEFAULT_ROUTING_KEY as DEFAULT_ROUTING_KEY  # noqa: PLC0414 -- for charts too
@@ -127,24 +127,13 @@ class Client:
         """Send an event whose payload is encoded already, as `transmit` does."""
         if self.is_closed:
             raise ClientClosedError("this client is closed; it accepts no more events")
-        if not is_sane(signal):
-            raise LocalProtocolError(f"no receiver makes an event of a signal named {signal!r}")
         if len(data) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(f"the payload has {len(data)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
-        if len(routing_key.encode()) > MAX_ROUTING_KEY_BYTES:
-            raise LocalProtocolError(f"the routing key has more than {MAX_ROUTING_KEY_BYTES} bytes")
-        session = self._started()
-
-        def make_record(sequence: int) -> bytes:
-            hlc = session.clock.now()
-            return encode_record(
-                Record(session.client, chart_number, sequence, hlc, 0, content_type, signal, b"", data)
-            )
-
-        with session.window.lock:
-            is_accepted = session.window.accept(
-                network, routing_key, make_record, self._reactor.now(), on_full or self._on_full
-            )
+        session = self._session if self._is_started else self._started()
+        line = session.line(network, routing_key, chart_number, content_type, signal)
+        window = session.window
+        with window.lock:
+            is_accepted = window.accept(line, data, self._reactor.now(), on_full or self._on_full)
         if is_accepted:
             session.connection.outlet.kick()
         elif network is Network.MESH and not self._said_full:
@@ -210,6 +199,12 @@ class Client:
     def peers(self, timeout_s: float = ASK_S) -> list[dict[str, Any]]:
         """Give the peers table: one dict per peer, with the fields of `mirosctl peers --json`."""
         return self.ask("peers", timeout_s=timeout_s)[0]
+
+    def watch_peers(self) -> PeerWatch:
+        """Follow the peers table on a connection of its own: an iterator that waits for each change; see PeerWatch."""
+        if self.is_closed:
+            raise ClientClosedError("this client is closed; it watches nobody")
+        return PeerWatch(self._path)
 
     def status(self, timeout_s: float = ASK_S) -> dict[str, Any]:
         """Give the daemon's status, with the fields of `mirosctl status --json`."""

@@ -29,6 +29,7 @@ MAX_WARNED_TAGS = 256
 
 _TAG, _FORM = "$", "v"
 _MAX_INT, _MIN_INT = 2**64 - 1, -(2**63)
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 
 log = logging.getLogger("mirosd_client.codec")
 T = TypeVar("T")
@@ -66,7 +67,9 @@ class Codec:
         """
         try:
             value = _from_json(data)
-            # a payload with few brackets is not deep, and one without a tag is plain: most end here
+            if type(value) is dict and _TAG not in value and _SCALARS.issuperset(map(type, value.values())):
+                return value  # most end here
+            # one with few brackets is not deep, and one without a tag is plain
             if b'"$"' in data or data.count(b"[") + data.count(b"{") > MAX_DEPTH:
                 value = self._untagged(value, 0)
             return value
@@ -161,9 +164,14 @@ def _is_plain(value: Any, depth: int) -> bool:
         return False
     if kind is dict:
         for key, item in value.items():
-            if type(key) is not str or key == _TAG or not _is_plain(item, depth + 1):
+            if type(key) is not str:
                 return False
-        return True
+            kind = type(item)  # texts and numbers are looked at here: a call for each would cost twice the time
+            if kind is str or (kind is int and _MIN_INT <= item <= _MAX_INT):
+                continue
+            if not _is_plain(item, depth + 1):
+                return False
+        return _TAG not in value
     if kind is list:
         for item in value:  # noqa: SIM110 -- a generator costs twice the time of this loop
             if not _is_plain(item, depth + 1):

@@ -4,6 +4,7 @@ It needs no thread and imports no miros, so that a command line is quick.
 """
 
 import os
+import socket as socketlib
 import time
 from collections.abc import Generator
 from types import TracebackType
@@ -88,15 +89,18 @@ class ControlConnection:
     def stream(
         self, verb: str, args: dict[str, Any] | None = None, timeout_s: float | None = None
     ) -> Generator[dict[str, Any], None, dict[str, Any]]:
-        """Yield each row as it comes; the generator's own value is the result.
+        """Ask, and give each row as it comes; the generator's own value is the result.
 
         Args:
             timeout_s: the longest silence of the daemon before DaemonUnavailableError.
         """
         number, self._next_id = self._next_id, self._next_id + 1
         self._say(Ask(number, verb, args or {}))
+        return self._answer(number, self._timeout_s if timeout_s is None else timeout_s)
+
+    def _answer(self, number: int, timeout_s: float) -> Generator[dict[str, Any], None, dict[str, Any]]:
         while True:
-            message = self._receive(self._timeout_s if timeout_s is None else timeout_s)
+            message = self._receive(timeout_s)
             match message:
                 case Row(id=id_, row=row) if id_ == number:
                     yield row
@@ -122,6 +126,13 @@ class ControlConnection:
             message = self._receive(self._timeout_s)
             if isinstance(message, Settled) and message.safe >= sequence:
                 return message
+
+    def interrupt(self) -> None:
+        """Let go of who waits for an answer, by DaemonUnavailableError; any thread may call it."""
+        try:
+            self._socket.shutdown(socketlib.SHUT_RDWR)
+        except OSError:
+            pass  # it has ended already
 
     def close(self) -> None:
         """End the connection."""

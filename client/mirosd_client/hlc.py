@@ -31,8 +31,11 @@ class HybridClock:
 
     def now(self) -> int:
         """Give a timestamp above every one that was given or merged before."""
+        wall = int(self._wall_clock() * 1000) << COUNTER_BITS
         with self._lock:
-            self._last = min(max(self._last + 1, self._wall()), MAX_TIMESTAMP)
+            if wall <= self._last:
+                wall = self._last + 1
+            self._last = wall if wall <= MAX_TIMESTAMP else MAX_TIMESTAMP
             return self._last
 
     def merge(self, remote: int) -> bool:
@@ -44,8 +47,7 @@ class HybridClock:
         return True
 
     def _wall(self) -> int:
-        milliseconds = int(self._wall_clock() * 1000)
-        return min(max(milliseconds << COUNTER_BITS, 0), MAX_TIMESTAMP)
+        return min(max(int(self._wall_clock() * 1000) << COUNTER_BITS, 0), MAX_TIMESTAMP)
 
 
 def wall_time_s(timestamp: int) -> float:

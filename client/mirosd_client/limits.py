@@ -3,8 +3,9 @@
 MAX_PAYLOAD_BYTES = 256 * 1024
 """One event's encoded payload. Larger things belong in files or object stores, not in events."""
 
-MAX_RECORDS = 64
-"""Events in one body: a bound in bodies (prefetch, a broker's queue) is then a bound in events."""
+MAX_RECORDS = 256
+"""Events in one body: a bound in bodies (prefetch, a broker's queue) is then a bound in events. Of typical events
+(150 bytes of payload) so many fill a body's bytes; for a broker a body is a body, whatever is in it."""
 
 MAX_BODY_BYTES = 64 * 1024
 """Bytes of records in one body of several; a single larger record travels alone."""

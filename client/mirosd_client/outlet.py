@@ -7,12 +7,16 @@ slow while a daemon listens.)
 
 No event is left behind: the reactor lowers `_is_woken` before it looks for events, and a
 transmitter looks at it after its event is in.
+
+Writes keep the interpreter's lock (shell/send_now.py): beside a thread that transmits
+without a pause, each write would else cost the wait for it, 5 ms.
 """
 
 import enum
 import socket
 from collections.abc import Callable
 
+from mirosd_client.shell.send_now import send_now
 from mirosd_client.window import Window
 from mirosd_client.wire import encode_ack, encode_events
 
@@ -48,7 +52,7 @@ class Outlet:
         self._messages: list[bytes] = []
         self._acks: dict[int, int] = {}
         self._socket: socket.socket | None = None
-        self._unwritten = memoryview(b"")
+        self._unwritten = b""
 
     def attach(self, connection: socket.socket) -> None:
         """Write to this socket from now on; events only once `open_events` was called."""
@@ -64,7 +68,7 @@ class Outlet:
         """Write no more, and forget what was half written: the window has all of it."""
         self._socket = self.error = None
         self.is_open = False
-        self._unwritten = memoryview(b"")
+        self._unwritten = b""
         self._messages.clear()
         self._acks.clear()
 
@@ -89,18 +93,18 @@ class Outlet:
             return Written.ALL
         for _ in range(ROUNDS):
             if not self._unwritten:
-                self._unwritten = memoryview(self._gather())
+                self._unwritten = self._gather()
                 if not self._unwritten:
                     return Written.ALL
             try:
-                sent = self._socket.send(self._unwritten)
+                sent = send_now(self._socket, self._unwritten)
             except BlockingIOError:
                 return Written.BLOCKED
             except OSError as exc:
                 self.error = exc
                 return Written.BLOCKED
             self._unwritten = self._unwritten[sent:]
-            if not self._unwritten and not self._window.unsent:
+            if not self._unwritten and not self._window.has_unsent:
                 return Written.ALL
         self.kick()
         return Written.SOME

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from mirosd_client import codec
@@ -25,25 +26,35 @@ class Received(NamedTuple):
     age_ms: int
 
 
+_make_received: Callable[[tuple[Any, ...]], Received] = partial(tuple.__new__, Received)
+"""Makes a Received of its fields, in half the time of the call of its class."""
+
+
 def source_text(record: Record) -> str:
     """Give an event's source for people and programs: `client id:chart number`."""
-    return f"{record.client.hex()}:{record.chart}"
+    return _source_text(record.client, record.chart)
+
+
+@lru_cache(maxsize=1024)
+def _source_text(client: bytes, chart: int) -> str:
+    return f"{client.hex()}:{chart}"
 
 
 def taker(callback: Callable[[Received], object], count: Callable[[str], None]) -> Callable[[Record], None]:
     """Give what decodes a record and calls back with it; what goes wrong is counted by reason, and raises nothing."""
 
     def take(record: Record) -> None:
-        if record.content_type != codec.CONTENT_TYPE:
+        client, chart, _sequence, hlc, age_ms, content_type, signal, _extension, data = record
+        if content_type != codec.CONTENT_TYPE:
             count("no_deserializer")
             return
         try:
-            payload = codec.decode(record.payload)
+            payload = codec.decode(data)
         except RemoteProtocolError:
             count("undecodable")
             return
         try:
-            callback(Received(record.signal, payload, source_text(record), record.hlc, record.age_ms))
+            callback(_make_received((signal, payload, _source_text(client, chart), hlc, age_ms)))
         except Exception:  # the program's own code may raise anything, and the thread serves others too
             count("callback_failed")
             log.exception("the callback for %a failed", record.signal)

@@ -5,6 +5,7 @@ subscriptions. Methods named in the past tense are told by the connection, on th
 reactor's thread; the others may be called by any thread.
 """
 
+import functools
 import itertools
 import logging
 import threading
@@ -14,9 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from mirosd_client.connection import Connection
-from mirosd_client.errors import MirosdError
+from mirosd_client.errors import LocalProtocolError, MirosdError
 from mirosd_client.hlc import HybridClock
 from mirosd_client.intake import Intake
+from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import (
     Ask,
     ClientMessage,
@@ -31,15 +33,19 @@ from mirosd_client.messages import (
     Welcome,
     refusal,
 )
-from mirosd_client.record import Record
+from mirosd_client.record import Heading, Record
 from mirosd_client.secret import client_id, draw_secret
 from mirosd_client.shell.reactor import Reactor
+from mirosd_client.signal_name import is_sane
 from mirosd_client.subscription import Subscription
-from mirosd_client.window import Window
-from mirosd_client.wire import Delivery, Settled
+from mirosd_client.window import Line, Window
+from mirosd_client.wire import Delivery, Network, Settled
 
 MAX_SUBSCRIPTION = 65535
 """Subscriptions are numbered in 16 bits; asks are numbered above them, as a Failed may answer either."""
+
+MAX_LINES = 1024
+"""Kinds of events whose beginnings are kept ready; a program that makes up routing keys makes these anew."""
 
 log = logging.getLogger("mirosd_client.session")
 
@@ -67,7 +73,8 @@ class Session:
         secret = draw_secret()
         self.client = client_id(secret)
         self.clock = HybridClock(time.time)
-        self.window = Window(window_bytes)
+        self.window = Window(self.clock.now, window_bytes)
+        self.line = functools.lru_cache(MAX_LINES)(self._make_line)
         self.counts: Counter[str] = Counter(duplicates=0, undecodable=0, unroutable=0)
         self.is_open = threading.Event()
         self.connection = Connection(reactor, self.window, self, secret, path)
@@ -78,6 +85,18 @@ class Session:
         self._questions: dict[int, Question] = {}
         self._subscription_numbers = itertools.cycle(range(1, MAX_SUBSCRIPTION + 1))
         self._question_numbers = itertools.count(MAX_SUBSCRIPTION + 1)
+
+    def _make_line(self, network: Network, routing_key: str, chart: int, content_type: str, signal: str) -> Line:
+        """Give the line of events of one kind; as `line` it remembers the latest ones.
+
+        Raises:
+            LocalProtocolError: such events cannot cross; says why.
+        """
+        if not is_sane(signal):
+            raise LocalProtocolError(f"no receiver makes an event of a signal named {signal!r}")
+        if len(routing_key.encode()) > MAX_ROUTING_KEY_BYTES:
+            raise LocalProtocolError(f"the routing key has more than {MAX_ROUTING_KEY_BYTES} bytes")
+        return Line(network, routing_key, Heading(self.client, chart, content_type, signal))
 
     def subscribe(
         self,

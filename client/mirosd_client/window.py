@@ -2,11 +2,15 @@
 
 The window is what makes the promise outlive the daemon: it keeps every event until
 the daemon reports it settled, and hands all of them over again after a reconnect. It
-is pure (no clock, no socket) and holds no lock of its own: whoever calls anything here
-holds `lock`. Every operation is O(1) per event.
+is pure (no socket; time is given to it) and holds no lock of its own: whoever calls
+anything here holds `lock`.
 
     accept -> [unsent] -> take_batch -> [sent] -> settle -> gone
                   ^------- rewind ---------'
+
+Events are kept in runs, which travel and mostly end as one: what was accepted in
+succession for one network and routing key, as much as fits one body. So an event costs
+little more here than being put into a list.
 
 Instrumentation (the snoop networks) has half of it at most, and gives way to events.
 
@@ -21,7 +25,7 @@ from typing import Literal, NamedTuple
 
 from mirosd_client.errors import WindowFullError
 from mirosd_client.limits import EVENT_TTL_S, MAX_BODY_BYTES, MAX_RECORDS
-from mirosd_client.record import with_age
+from mirosd_client.record import Heading
 from mirosd_client.wire import Network
 
 OnFull = Literal["refuse", "drop_oldest", "raise"]
@@ -31,71 +35,112 @@ ENTRY_BYTES = 256
 """What Python needs around a record (tuple, bytes object, numbers), measured; without it small events cost
 five times the bound."""
 
+Entry = tuple[Heading, int, bytes, float]
+"""An accepted event: heading, hybrid logical clock, payload, when it was accepted (monotonic seconds)."""
 
-class Entry(NamedTuple):
-    """One accepted event. `accepted_s` is monotonic; the age in `record` is still 0."""
 
-    sequence: int
+class Line(NamedTuple):
+    """Where events of one kind go, and what their records begin with; made once for each kind."""
+
     network: Network
     routing_key: str
-    record: bytes
-    accepted_s: float
+    heading: Heading
 
 
 class Batch(NamedTuple):
-    """A run of records with one network and routing key: the body of an EVENTS frame."""
+    """Records with one network and routing key: the body of an EVENTS frame."""
 
     network: Network
     routing_key: str
     records: bytes
 
 
-class Window:
-    """Accepted events of one process, oldest first."""
+class _Run:
+    """Events with successive sequence numbers that go the same way; never empty once it is in the window."""
 
-    def __init__(self, window_bytes: int = WINDOW_BYTES, ttl_s: float = EVENT_TTL_S) -> None:
+    __slots__ = ("entries", "first", "network", "routing_key", "size")
+
+    def __init__(self, network: Network, routing_key: str, first: int) -> None:
+        self.network, self.routing_key = network, routing_key
+        self.first = first
+        self.size = 0  # bytes of the records
+        self.entries: list[Entry] = []
+
+    @property
+    def last(self) -> int:
+        """The last sequence number."""
+        return self.first + len(self.entries) - 1
+
+    def records(self, now_s: float) -> list[bytes]:
+        """Give the encoded records, with their age."""
+        return [
+            heading.record(sequence, hlc, int((now_s - accepted_s) * 1000), payload)
+            for sequence, (heading, hlc, payload, accepted_s) in enumerate(self.entries, self.first)
+        ]
+
+
+class Window:
+    """Accepted events of one process, oldest first.
+
+    Args:
+        read_hlc: reads the process's hybrid logical clock (hlc.py).
+        window_bytes: bound of what is kept.
+        ttl_s: how long an event is kept at most.
+    """
+
+    def __init__(
+        self, read_hlc: Callable[[], int], window_bytes: int = WINDOW_BYTES, ttl_s: float = EVENT_TTL_S
+    ) -> None:
         self.lock = threading.Lock()
         self.last_sequence = 0
         self.safe = 0
         self.uninsured = self.expired = self.evicted = self.refused = self.snoop_dropped = 0
+        self._read_hlc = read_hlc
         self._window_bytes = window_bytes
         self._ttl_s = ttl_s
         self._held_bytes = 0
+        self._expires_s = 0.0  # nothing expires before
         self._last_sent = 0
-        self._sent: deque[Entry] = deque()
-        self._unsent: deque[Entry] = deque()
+        self._sent: deque[_Run] = deque()
+        self._unsent: deque[_Run] = deque()
 
-    def accept(
-        self,
-        network: Network,
-        routing_key: str,
-        make_record: Callable[[int], bytes],
-        now_s: float,
-        on_full: OnFull = "refuse",
-    ) -> bool:
+    def accept(self, line: Line, payload: bytes, now_s: float, on_full: OnFull = "refuse") -> bool:
         """Keep an event; False when there is no room for it and the policy is to refuse, or it is instrumentation.
 
-        Args:
-            make_record: gives the encoded record (age 0) for the sequence number it is to have.
+        `now_s` never goes back.
 
         Raises:
             WindowFullError: there is no room and the policy is to raise.
         """
-        sequence = self.last_sequence + 1
-        record = make_record(sequence)
-        size = len(record) + ENTRY_BYTES
-        self.expire(now_s)
-        if network is not Network.MESH and 2 * (self._held_bytes + size) > self._window_bytes:
+        network, routing_key, heading = line
+        if now_s > self._expires_s:
+            self.expire(now_s)
+        record_bytes = heading.size + len(payload)
+        held_bytes = self._held_bytes + record_bytes + ENTRY_BYTES
+        if network is not Network.MESH and 2 * held_bytes > self._window_bytes:
             self.snoop_dropped += 1
             return False
-        if self._held_bytes + size > self._window_bytes and not self._make_room(size, on_full):
-            self.refused += 1
-            if on_full == "raise":
-                raise WindowFullError(f"{self._held_bytes} bytes of events are waiting for the daemon")
-            return False
-        self.last_sequence = sequence
-        self._unsent.append(Entry(sequence, network, routing_key, record, now_s))
-        self._held_bytes += size
+        if held_bytes > self._window_bytes:
+            if not self._make_room(record_bytes + ENTRY_BYTES, on_full):
+                self.refused += 1
+                if on_full == "raise":
+                    raise WindowFullError(f"{self._held_bytes} bytes of events are waiting for the daemon")
+                return False
+            held_bytes = self._held_bytes + record_bytes + ENTRY_BYTES
+        self.last_sequence += 1
+        run = self._unsent[-1] if self._unsent else None
+        if (
+            run is None
+            or run.routing_key != routing_key
+            or run.network is not network
+            or len(run.entries) >= MAX_RECORDS
+            or run.size + record_bytes > MAX_BODY_BYTES
+        ):
+            run = _Run(network, routing_key, self.last_sequence)
+            self._unsent.append(run)
+        run.entries.append((heading, self._read_hlc(), payload, now_s))
+        run.size += record_bytes
+        self._held_bytes = held_bytes
         return True
 
     def take_batch(self, now_s: float) -> Batch | None:
@@ -106,76 +151,88 @@ class Window:
         first = self._unsent[0]
         records: list[bytes] = []
         size = 0
-        while self._unsent and len(records) < MAX_RECORDS:
-            entry = self._unsent[0]
-            size += len(entry.record)
-            if entry.network != first.network or entry.routing_key != first.routing_key:
+        while self._unsent:
+            run = self._unsent[0]
+            size += run.size
+            if run is not first and (
+                run.routing_key != first.routing_key
+                or run.network is not first.network
+                or len(records) + len(run.entries) > MAX_RECORDS
+                or size > MAX_BODY_BYTES
+            ):
                 break
-            if records and size > MAX_BODY_BYTES:
-                break
-            age_ms = int((now_s - entry.accepted_s) * 1000)
-            records.append(with_age(entry.record, age_ms) if age_ms > 0 else entry.record)
+            records += run.records(now_s)
             self._sent.append(self._unsent.popleft())
-        self._last_sent = max(self._last_sent, self._sent[-1].sequence)
+        self._last_sent = max(self._last_sent, self._sent[-1].last)
         return Batch(first.network, first.routing_key, b"".join(records))
 
     def settle(self, safe: int, settled: int) -> None:
         """Learn how far events have come; numbers beyond what was ever sent mean nothing."""
         self.safe = max(self.safe, min(safe, self._last_sent))
         done = min(settled, self._last_sent)
-        while (oldest := self._oldest()) is not None and oldest.sequence <= done:
-            self._drop_oldest()
+        while (oldest := self._oldest()) is not None and oldest.first <= done:
+            self._drop(min(len(oldest.entries), done - oldest.first + 1))
 
     def rewind(self) -> None:
         """Make every event unsent again, and none safe: another daemon must hear of all of them."""
         self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()
-        oldest = self._oldest()
-        self.safe = oldest.sequence - 1 if oldest is not None else self.last_sequence
+        self.safe = self._front() - 1
 
     def expire(self, now_s: float) -> None:
         """Let go of events whose time to live is over; those that are safe are the daemon's to count."""
-        while (oldest := self._oldest()) is not None and now_s - oldest.accepted_s > self._ttl_s:
+        while (oldest := self._oldest()) is not None and now_s - oldest.entries[0][-1] > self._ttl_s:
             if oldest.network is not Network.MESH:
-                self.snoop_dropped += oldest.sequence > self.safe
-            elif oldest.sequence > self.safe:
+                self.snoop_dropped += oldest.first > self.safe
+            elif oldest.first > self.safe:
                 self.expired += 1
-            self._drop_oldest()
+            self._drop(1)
+        self._expires_s = (now_s if oldest is None else oldest.entries[0][-1]) + self._ttl_s
 
     @property
-    def unsent(self) -> int:
-        """Events that no daemon has been given on this connection."""
-        return len(self._unsent)
+    def has_unsent(self) -> bool:
+        """True while there are events that no daemon has been given on this connection."""
+        return bool(self._unsent)
 
     @property
     def unsafe(self) -> int:
         """Events that would be lost if this process ended now."""
         newest = self._unsent[-1] if self._unsent else self._sent[-1] if self._sent else None
-        return 0 if newest is None else max(0, newest.sequence - max(self.safe, self._front() - 1))
+        return 0 if newest is None else max(0, newest.last - max(self.safe, self._front() - 1))
 
     def __len__(self) -> int:
-        return len(self._sent) + len(self._unsent)
+        return sum(len(run.entries) for runs in (self._sent, self._unsent) for run in runs)
 
     def _make_room(self, size: int, on_full: OnFull) -> bool:
         while self._held_bytes + size > self._window_bytes and (oldest := self._oldest()) is not None:
             if oldest.network is not Network.MESH:
-                self.snoop_dropped += oldest.sequence > self.safe
-            elif oldest.sequence <= self.safe:
+                self.snoop_dropped += oldest.first > self.safe
+            elif oldest.first <= self.safe:
                 self.uninsured += 1
             elif on_full == "drop_oldest":
                 self.evicted += 1
             else:
                 return False
-            self._drop_oldest()
+            self._drop(1)
         return self._held_bytes + size <= self._window_bytes
 
-    def _oldest(self) -> Entry | None:
+    def _oldest(self) -> _Run | None:
         return self._sent[0] if self._sent else self._unsent[0] if self._unsent else None
 
     def _front(self) -> int:
         oldest = self._oldest()
-        return oldest.sequence if oldest is not None else self.last_sequence + 1
+        return oldest.first if oldest is not None else self.last_sequence + 1
 
-    def _drop_oldest(self) -> None:
-        entry = (self._sent or self._unsent).popleft()
-        self._held_bytes -= len(entry.record) + ENTRY_BYTES
+    def _drop(self, count: int) -> None:
+        """Let go of the oldest `count` events, all of one run."""
+        runs = self._sent or self._unsent
+        run = runs[0]
+        size = run.size
+        if count == len(run.entries):
+            runs.popleft()
+        else:
+            size = sum(heading.size + len(payload) for heading, _, payload, _ in run.entries[:count])
+            del run.entries[:count]
+            run.first += count
+            run.size -= size
+        self._held_bytes -= size + count * ENTRY_BYTES

@@ -42,6 +42,9 @@ class FrameType(IntEnum):
     SETTLED = 5
 
 
+_FRAME_TYPES: dict[int, FrameType] = {int(kind): kind for kind in FrameType}
+
+
 class Network(IntEnum):
     """The three topic networks; the number is the byte on the wire."""
 
@@ -95,9 +98,14 @@ _REDELIVERED = 1
 
 def encode_frame(kind: FrameType, body: bytes) -> bytes:
     """Give a frame's bytes; LocalProtocolError above MAX_FRAME_BYTES."""
-    if len(body) > MAX_FRAME_BYTES:
-        raise LocalProtocolError(f"a frame of {len(body)} bytes; the limit is {MAX_FRAME_BYTES}")
-    return _FRAME.pack(len(body), kind) + body
+    return _frame(kind, body)
+
+
+def _frame(kind: FrameType, *parts: bytes) -> bytes:
+    size = sum(map(len, parts))
+    if size > MAX_FRAME_BYTES:
+        raise LocalProtocolError(f"a frame of {size} bytes; the limit is {MAX_FRAME_BYTES}")
+    return b"".join((_FRAME.pack(size, kind), *parts))
 
 
 def encode_events(network: Network, routing_key: str, records: bytes) -> bytes:
@@ -105,13 +113,13 @@ def encode_events(network: Network, routing_key: str, records: bytes) -> bytes:
     key = routing_key.encode()
     if len(key) > MAX_ROUTING_KEY_BYTES:
         raise LocalProtocolError(f"the routing key has {len(key)} bytes; AMQP allows {MAX_ROUTING_KEY_BYTES}")
-    return encode_frame(FrameType.EVENTS, _EVENTS.pack(network, len(key)) + key + records)
+    return _frame(FrameType.EVENTS, _EVENTS.pack(network, len(key)), key, records)
 
 
 def encode_delivery(subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> bytes:
     """Give a DELIVERY frame."""
     flags = _REDELIVERED if redelivered else 0
-    return encode_frame(FrameType.DELIVERY, _DELIVERY.pack(subscription, tag, held_ms, flags) + records)
+    return _frame(FrameType.DELIVERY, _DELIVERY.pack(subscription, tag, held_ms, flags), records)
 
 
 def encode_ack(subscription: int, tag: int) -> bytes:
@@ -182,21 +190,21 @@ class FrameReader:
         self._buffer += data
         frames: list[Frame] = []
         offset, end = 0, len(self._buffer)
-        while end - offset >= _FRAME.size:
-            length, kind = _FRAME.unpack_from(self._buffer, offset)
-            if length > MAX_FRAME_BYTES:
-                raise RemoteProtocolError(
-                    f"a frame announces {length} bytes; the limit is {MAX_FRAME_BYTES}", code="frame_too_large"
-                )
-            try:
-                frame_type = FrameType(kind)
-            except ValueError as exc:
-                raise RemoteProtocolError(f"no frame has type {kind}", code="frame_type") from exc
-            body_at = offset + _FRAME.size
-            if end < body_at + length:
-                break
-            frames.append(Frame(frame_type, bytes(self._buffer[body_at : body_at + length])))
-            offset = body_at + length
+        with memoryview(self._buffer) as view:  # a slice of it is no copy
+            while end - offset >= _FRAME.size:
+                length, kind = _FRAME.unpack_from(view, offset)
+                if length > MAX_FRAME_BYTES:
+                    raise RemoteProtocolError(
+                        f"a frame announces {length} bytes; the limit is {MAX_FRAME_BYTES}", code="frame_too_large"
+                    )
+                frame_type = _FRAME_TYPES.get(kind)
+                if frame_type is None:
+                    raise RemoteProtocolError(f"no frame has type {kind}", code="frame_type")
+                body_at = offset + _FRAME.size
+                if end < body_at + length:
+                    break
+                offset = body_at + length
+                frames.append(Frame(frame_type, bytes(view[body_at:offset])))
         if offset:
             del self._buffer[:offset]
         return frames

@@ -13,6 +13,7 @@ import pytest
 
 from mirosd_client.client import Client
 from mirosd_client.errors import DaemonRefusedError
+from mirosd_client.limits import MAX_RECORDS
 from mirosd_client.messages import Closing, Done, Unroutable, Welcome
 from mirosd_client.secret import client_id
 from mirosd_client.shell.reactor import Reactor
@@ -56,11 +57,11 @@ def test_a_burst_travels_in_few_frames(socket_file: Path, reactor: Reactor) -> N
     """What gathers while nobody listens goes in full bodies, not one by one."""
     with FakeDaemon(socket_file, welcomes=False) as daemon:
         client = Client(str(socket_file), reactor=reactor)
-        for _ in range(640):
+        for _ in range(10 * MAX_RECORDS):
             client.transmit("PING")
         daemon.link.say(daemon.welcome(daemon.link))
 
-        until(lambda: len(daemon.link.records) == 640)
+        until(lambda: len(daemon.link.records) == 10 * MAX_RECORDS)
 
         assert len(daemon.link.events) == 10
         client.close(0)

@@ -246,7 +246,7 @@ def test_what_waited_over_a_reconnect_arrives_once(daemon: FakeDaemon, make: Mak
 
 
 def test_start_returns_at_once_without_a_daemon(client: Client, make: Make, socket_file: Path) -> None:
-    """The chart runs, its events wait, and the daemon that comes later gets both."""
+    """The chart runs, its events wait, and the daemon that comes later gets both (D9, D10)."""
     before_s = time.monotonic()
     chart = make()
     assert time.monotonic() - before_s < 10
@@ -371,7 +371,7 @@ def test_on_network_message_may_be_overridden(daemon: FakeDaemon, client: Client
 
 
 def test_urls_and_peers_come_from_the_daemon_and_hold_no_account(daemon: FakeDaemon, make: Make) -> None:
-    """The own broker's URL, and those of live peers."""
+    """The own broker's URL, and those of live peers (D53)."""
     peers = [{"address": "10.0.0.7:5672", "state": "alive"}, {"address": "10.0.0.8:5672", "state": "failed"}]
     daemon.answers = {"status": ([], {"broker": {"address": "127.0.0.1:5672"}}), "peers": (peers, {})}
     chart = make()
@@ -404,7 +404,7 @@ def test_a_stopped_chart_ends_its_subscription_and_its_client_lives(daemon: Fake
 
 
 def test_close_waits_until_what_was_transmitted_is_safe(daemon: FakeDaemon, make: Make) -> None:
-    """Leaving the context manager returns once the daemon has it safe."""
+    """Leaving the context manager returns once the daemon has it safe (D49)."""
     with make() as chart:
         chart.transmit(Event(signal="LAST"))
         until(lambda: daemon.link.records)

@@ -1,28 +1,29 @@
 """The window: what is kept, in which order it goes, and what leaves it why."""
 
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from mirosd_client.errors import WindowFullError
 from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECORDS
-from mirosd_client.record import decode_records
-from mirosd_client.window import ENTRY_BYTES, Window
+from mirosd_client.record import Heading, Record, decode_records
+from mirosd_client.window import ENTRY_BYTES, Line, Window
 from mirosd_client.wire import Network
-from tests.client.fake_daemon import record
+from tests.client.fake_daemon import OTHER, record
 
 RECORD_BYTES = len(record(1))
 ENTRY = RECORD_BYTES + ENTRY_BYTES
+HEADING = Heading(OTHER, 1, "json", "PING")
 
 
-def make(payload: bytes = b"null") -> Callable[[int], bytes]:
-    """Give what makes the record of a sequence number."""
-    return lambda sequence: record(sequence, payload=payload)
+def new_window(**bounds: Any) -> Window:
+    """Give a window whose clock stands still."""
+    return Window(lambda: 7, **bounds)
 
 
 def accept(window: Window, key: str = "k", now_s: float = 0.0, payload: bytes = b"null", **policy: str) -> bool:
     """Accept one event."""
-    return window.accept(Network.MESH, key, make(payload), now_s, **policy)  # type: ignore[arg-type]
+    return window.accept(Line(Network.MESH, key, HEADING), payload, now_s, **policy)  # type: ignore[arg-type]
 
 
 def sequences(window: Window, now_s: float = 0.0) -> list[tuple[str, list[int]]]:
@@ -35,18 +36,18 @@ def sequences(window: Window, now_s: float = 0.0) -> list[tuple[str, list[int]]]
 
 def test_events_leave_in_order_and_together() -> None:
     """What is there goes in one batch; another routing key or network begins a new one."""
-    window = Window()
+    window = new_window()
     for key in ("a", "a", "b", "a"):
         accept(window, key)
-    window.accept(Network.SNOOP_TRACE, "a", make(), 0.0)
+    window.accept(Line(Network.SNOOP_TRACE, "a", HEADING), b"null", 0.0)
 
     assert sequences(window) == [("a", [1, 2]), ("b", [3]), ("a", [4]), ("a", [5])]
     assert window.take_batch(0.0) is None
 
 
-def test_a_batch_has_at_most_64_records() -> None:
+def test_a_batch_has_at_most_256_records() -> None:
     """The bound in bodies is a bound in events."""
-    window = Window()
+    window = new_window()
     for _ in range(2 * MAX_RECORDS + 1):
         accept(window)
 
@@ -55,16 +56,47 @@ def test_a_batch_has_at_most_64_records() -> None:
 
 def test_a_batch_has_at_most_64_kib_but_one_larger_record_travels_alone() -> None:
     """Bytes close a batch too, and a record above the bound is a batch of its own."""
-    window = Window()
+    window = new_window()
     for size in (MAX_BODY_BYTES // 2, MAX_BODY_BYTES // 2 - 200, 100, MAX_BODY_BYTES * 2, 10):
         accept(window, payload=b"x" * size)
 
     assert [run for _, run in sequences(window)] == [[1, 2], [3], [4], [5]]
 
 
+def test_batches_of_a_rewind_are_bounded_too() -> None:
+    """What went in several frames goes in as few as the bounds allow, and no frame is cut."""
+    window = new_window()
+    for count in (200, 100, 56, 100, 101):
+        for _ in range(count):
+            accept(window)
+        sequences(window)
+
+    window.rewind()
+
+    assert [len(run) for _, run in sequences(window)] == [200, 256, 101]
+
+
+def test_records_are_what_was_accepted() -> None:
+    """Payload, clock and number stay together, also where the front of a run is gone."""
+    readings = iter(range(100, 200))
+    window = Window(lambda: next(readings))
+    for payload in (b"1", b"2", b"3", b"4"):
+        accept(window, payload=payload)
+    sequences(window)
+    window.settle(safe=2, settled=2)
+    window.rewind()
+    accept(window, payload=b"5")
+    batch = window.take_batch(0.0)
+    assert batch is not None
+
+    assert decode_records(batch.records) == [
+        Record(OTHER, 1, number, 99 + number, 0, "json", "PING", b"", b"%d" % number) for number in (3, 4, 5)
+    ]
+
+
 def test_age_is_written_at_hand_over() -> None:
     """Each record says how long it waited here, also when it goes a second time."""
-    window = Window()
+    window = new_window()
     accept(window, now_s=1.0)
     accept(window, now_s=2.5)
 
@@ -80,7 +112,7 @@ def test_age_is_written_at_hand_over() -> None:
 
 def test_settled_events_leave_and_safe_ones_stay() -> None:
     """Both numbers are cumulative; what is only safe is kept for a daemon that dies."""
-    window = Window()
+    window = new_window()
     for _ in range(4):
         accept(window)
     sequences(window)
@@ -96,7 +128,7 @@ def test_settled_events_leave_and_safe_ones_stay() -> None:
 
 def test_what_was_never_sent_cannot_be_settled() -> None:
     """A daemon that claims too much settles nothing that it was not given."""
-    window = Window()
+    window = new_window()
     accept(window)
     sequences(window)
     accept(window)
@@ -109,7 +141,7 @@ def test_what_was_never_sent_cannot_be_settled() -> None:
 
 def test_rewind_begins_with_the_oldest_unsettled() -> None:
     """After a reconnect everything unsettled is unsent again, in order, and none of it is safe."""
-    window = Window()
+    window = new_window()
     for _ in range(4):
         accept(window)
     sequences(window)
@@ -124,7 +156,7 @@ def test_rewind_begins_with_the_oldest_unsettled() -> None:
 
 def test_what_is_unsent_after_a_rewind_can_still_be_settled() -> None:
     """A number that was sent on the lost connection may be settled by the next."""
-    window = Window()
+    window = new_window()
     for _ in range(3):
         accept(window)
     sequences(window)
@@ -137,10 +169,10 @@ def test_what_is_unsent_after_a_rewind_can_still_be_settled() -> None:
 
 def test_events_leave_when_their_time_is_over() -> None:
     """After 50 s nobody delivers an event any more: it goes, counted, sent or not."""
-    window = Window()
+    window = new_window()
     accept(window, now_s=0.0)
     accept(window, now_s=1.0)
-    sequences(window)
+    sequences(window, 1.0)
     accept(window, now_s=2.0)
     window.settle(safe=1, settled=0)
 
@@ -155,7 +187,7 @@ def test_events_leave_when_their_time_is_over() -> None:
 
 def test_full_refuses() -> None:
     """Without room the new event is refused and counted, and its number is not used."""
-    window = Window(window_bytes=2 * ENTRY)
+    window = new_window(window_bytes=2 * ENTRY)
     assert accept(window)
     assert accept(window)
 
@@ -168,9 +200,22 @@ def test_full_refuses() -> None:
     assert window.last_sequence == 3
 
 
+def test_a_run_that_left_in_parts_leaves_its_room() -> None:
+    """No byte of it is still counted, and none twice."""
+    payload = b"x" * 1000
+    window = new_window(window_bytes=4 * (ENTRY - len(b"null") + len(payload)))
+    for _ in range(4):
+        accept(window, payload=payload)
+    sequences(window)
+    for number in range(1, 5):
+        window.settle(number, number)
+
+    assert [accept(window, payload=payload) for _ in range(5)] == [True, True, True, True, False]
+
+
 def test_full_raises_when_asked_to() -> None:
     """The policy "raise" says it with an exception."""
-    window = Window(window_bytes=ENTRY)
+    window = new_window(window_bytes=ENTRY)
     accept(window)
 
     with pytest.raises(WindowFullError):
@@ -180,7 +225,7 @@ def test_full_raises_when_asked_to() -> None:
 
 def test_full_drops_the_oldest_when_asked_to() -> None:
     """The policy "drop_oldest" makes room, sent or not, and counts what it cost."""
-    window = Window(window_bytes=2 * ENTRY)
+    window = new_window(window_bytes=2 * ENTRY)
     accept(window)
     window.take_batch(0.0)
     accept(window)
@@ -193,7 +238,7 @@ def test_full_drops_the_oldest_when_asked_to() -> None:
 
 def test_full_first_lets_go_of_what_is_safe() -> None:
     """An event that is safe makes way before any is refused, and is counted."""
-    window = Window(window_bytes=2 * ENTRY)
+    window = new_window(window_bytes=2 * ENTRY)
     accept(window)
     accept(window)
     sequences(window)
@@ -207,7 +252,7 @@ def test_full_first_lets_go_of_what_is_safe() -> None:
 
 def test_an_event_larger_than_the_window_is_refused() -> None:
     """No policy makes room for what can never fit, and a refusing one loses nothing else over it."""
-    window = Window(window_bytes=ENTRY)
+    window = new_window(window_bytes=ENTRY)
     accept(window)
 
     assert not accept(window, payload=b"x" * 1000)
@@ -217,7 +262,7 @@ def test_an_event_larger_than_the_window_is_refused() -> None:
 
 def test_time_makes_room() -> None:
     """Expired events do not keep new ones out."""
-    window = Window(window_bytes=ENTRY)
+    window = new_window(window_bytes=ENTRY)
     accept(window, now_s=0.0)
 
     assert accept(window, now_s=51.0)
@@ -226,12 +271,12 @@ def test_time_makes_room() -> None:
 
 def snoop(window: Window, now_s: float = 0.0) -> bool:
     """Accept one line of instrumentation."""
-    return window.accept(Network.SNOOP_TRACE, "snoop.trace", make(), now_s)
+    return window.accept(Line(Network.SNOOP_TRACE, "snoop.trace", HEADING), b"null", now_s)
 
 
 def test_instrumentation_has_half_of_the_window() -> None:
     """Beyond it lines are dropped and counted; events still have the other half."""
-    window = Window(window_bytes=4 * ENTRY)
+    window = new_window(window_bytes=4 * ENTRY)
 
     assert [snoop(window) for _ in range(3)] == [True, True, False]
     assert [accept(window) for _ in range(2)] == [True, True]
@@ -241,7 +286,7 @@ def test_instrumentation_has_half_of_the_window() -> None:
 
 def test_events_push_old_instrumentation_out() -> None:
     """No event is refused while lines could go; those are counted, unless they are safe."""
-    window = Window(window_bytes=4 * ENTRY)
+    window = new_window(window_bytes=4 * ENTRY)
     snoop(window)
     snoop(window)
     sequences(window)
@@ -253,7 +298,7 @@ def test_events_push_old_instrumentation_out() -> None:
 
 def test_instrumentation_that_is_too_old_is_counted_apart() -> None:
     """Nobody shall think that events expired."""
-    window = Window()
+    window = new_window()
     snoop(window)
     accept(window)
     window.expire(60.0)

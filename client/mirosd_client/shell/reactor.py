@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mirosd_client.shell.bell import Bell
 from mirosd_client.shell.timers import Timer, Timers
 
 log = logging.getLogger("mirosd_client.reactor")
@@ -64,7 +65,7 @@ class Reactor:
         self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._selector: selectors.BaseSelector | None = None
-        self._bell: tuple[socket.socket, socket.socket] | None = None
+        self._bell: Bell | None = None
         self._ringing = False
         self._stopped = False
 
@@ -153,11 +154,9 @@ class Reactor:
 
     def _ring(self) -> None:
         self._ringing = True
-        assert self._bell is not None, "only a started reactor is rung"
-        try:
-            self._bell[1].send(b"!")
-        except OSError:
-            pass  # full of unread rings, so the thread will wake; or the thread has ended and closed it
+        bell = self._bell
+        if bell is not None:  # else the thread has ended
+            bell.ring()
 
     def _start(self) -> None:
         with self._start_lock:
@@ -165,10 +164,8 @@ class Reactor:
                 raise RuntimeError(f"the reactor {self._name} was stopped")
             if self._thread is None:
                 self._selector = selectors.DefaultSelector()
-                self._bell = socket.socketpair()
-                for end in self._bell:
-                    end.setblocking(False)
-                self._selector.register(self._bell[0], selectors.EVENT_READ)
+                self._bell = Bell()
+                self._selector.register(self._bell, selectors.EVENT_READ)
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread = thread
                 thread.start()
@@ -177,16 +174,16 @@ class Reactor:
         assert self._selector is not None and self._bell is not None, "made before the thread"
         try:
             while not self._stopped and self.in_thread():  # a callback that forks goes on as the child's main thread
-                self._turn(self._selector, self._bell[0])
+                self._turn(self._selector, self._bell)
         finally:
             self._close()
 
-    def _turn(self, selector: selectors.BaseSelector, bell: socket.socket) -> None:
+    def _turn(self, selector: selectors.BaseSelector, bell: Bell) -> None:
         """Waits until something is ready, and serves that once."""
         ready = selector.select(self._until_due_s())
         for key, events in ready:
             if key.fileobj is bell:
-                bell.recv(4096)
+                bell.hush()
             else:
                 self._serve(key.fileobj, events)  # type: ignore[arg-type]
         self._run_ready()
@@ -222,8 +219,7 @@ class Reactor:
     def _close(self) -> None:
         if self._selector is not None:
             self._selector.close()
-        for end in self._bell or ():
-            end.close()
+        self._bell = None
 
     def _reset_in_child(self) -> None:
         # The parent's selector and sockets are other descriptors of the same things: closing ours leaves theirs.

@@ -10,12 +10,13 @@ current state makes a cycle, which frees it only when the collector comes by.)
 """
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from miros.hsm import HsmWithQueues
 
 from mirosd_client.shell.chart import ChartMixin
-from mirosd_client.shell.step import Guard, State, Stepped, TraceRecord, checked
+from mirosd_client.shell.step import Guard, State, Stepped, TraceRecord, checked, format_trace
 from mirosd_client.shell.timers import Timer
 
 
@@ -49,10 +50,16 @@ class Alarm:
 class Region(Stepped, HsmWithQueues, Guard):  # type: ignore[misc]
     """A part of its owner with states of its own. All methods are for the owner's thread.
 
+    The owner's `live_trace` shows its moves too; its own `live_trace`, and with `instrumented` its `live_spy`, show it
+    alone.
+
     Args:
         owner: the chart.
         name: stands in trace records and logs.
     """
+
+    live_trace: bool
+    live_trace_callback: Callable[[str], object]
 
     def __init__(self, owner: ChartMixin, name: str, *, instrumented: bool = False) -> None:
         super().__init__(instrumented=instrumented)
@@ -109,10 +116,14 @@ class Region(Stepped, HsmWithQueues, Guard):  # type: ignore[misc]
             self._is_stepping = False
 
     def _is_traced(self) -> bool:
-        return self.owner._is_traced()
+        return self.live_trace or self.owner._is_traced()
 
     def _tell(self, record: TraceRecord) -> None:
-        self.owner.hear(record)
+        is_printed = self.live_trace and self.instrumented  # miros prints its own
+        if self.live_trace and not (is_printed or self.owner.live_trace):
+            self.live_trace_callback(f"\n{format_trace(record)}\n")
+            is_printed = True
+        self.owner.hear(record, is_printed=is_printed)
 
     def _tell_fault(self, event: Any, error: Exception) -> None:
         self.faults += 1

@@ -77,7 +77,7 @@ def test_an_event_on_its_way_stops_when_its_subscription_does():
 
 
 def test_a_stopped_chart_leaves_no_subscription():
-    """The registry of miros has nothing of it any more."""
+    """The registry of miros has nothing of it any more (D27)."""
     chart = Listener("a")
     chart.start_at(outer)
     chart.subscribe(told("LEFT_BEHIND"))

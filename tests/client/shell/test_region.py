@@ -156,6 +156,23 @@ def test_its_moves_are_printed_with_the_owners():
     ]
 
 
+@pytest.mark.parametrize("is_instrumented", [False, True])
+@pytest.mark.parametrize("is_owner_live", [False, True])
+def test_its_own_live_trace_prints_each_move_once(capsys, is_instrumented, is_owner_live):
+    """Whether its owner's is on or off, and its instrumentation too; a region beside it stays quiet."""
+    owner = threadless(Chart("owner")).chart
+    owner.live_trace = is_owner_live
+    owner.live_trace_callback = lambda line: print(line.strip())
+    part = Part(owner)
+    part.instrumented, part.live_trace = is_instrumented, True
+    part.start_at(resting)
+    if not is_owner_live:
+        Part(owner).start_at(resting)
+
+    printed = [line.partition("] ")[2] for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert ["[part] e->start_at() top->resting"] == printed
+
+
 def test_its_alarms_ring_in_the_owners_thread():
     """With real threads: the timer is the reactor's, the step is the owner's."""
     owner = Chart("owner")
