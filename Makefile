@@ -9,7 +9,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=
 PRIVATE := $(AS_ROOT) $(BIN)/python -m tests.lab.enter -- env HYPOTHESIS_STORAGE_DIRECTORY=/run/lab/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check coverage bench help
+.PHONY: demo test check coverage bench soak help
 
 demo: $(READY) ## two hosts in private network namespaces find each other and talk; DEMO_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m tests.lab.demo $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
@@ -25,11 +25,15 @@ bench: $(READY) ## the benchmarks, a table of ratios; ROUNDS=1 QUICK=1 for a loo
 	@$(PRIVATE) $(BIN)/python -m bench $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(QUICK),--quick) \
 	  $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
 
+soak: $(READY) ## three hosts in trouble, and what is left of it; MINUTES=10 SEED=1, SOAK_JSON=FILE, SOAK_LOGS=FOLDER
+	@$(PRIVATE) $(BIN)/python -m tests.soak $(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)') \
+	  $(if $(SOAK_JSON),--json '$(SOAK_JSON)') $(if $(SOAK_LOGS),--logs '$(SOAK_LOGS)')
+
 check: $(READY) ## formatter, linter, types, import floors: before each commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.lab -p bench
+	$(BIN)/mypy -p tests.lab -p tests.soak -p bench
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
 $(READY): pyproject.toml client/pyproject.toml packaging/dev/prepare

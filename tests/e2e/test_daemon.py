@@ -117,7 +117,7 @@ def test_a_second_daemon_is_refused(lan: Lan, brokers: dict[str, Broker]) -> Non
 
 
 def test_it_stops_in_order(lan: Lan, brokers: dict[str, Broker]) -> None:
-    """SIGTERM ends it with status 0, its socket file is gone, and its peer says `left`."""
+    """SIGTERM ends it with status 0, its socket file is gone, and its peer says `left` (D48, D49)."""
     with staged(lan, brokers) as stage:
         stage.daemon("h1", ["h2"]).start()
         daemon = stage.daemon("h2", ["h1"])
@@ -134,7 +134,7 @@ def test_it_stops_in_order(lan: Lan, brokers: dict[str, Broker]) -> None:
 
 
 def test_a_killed_daemon_is_seen_and_comes_back(lan: Lan, brokers: dict[str, Broker]) -> None:
-    """After kill -9 the peer is failed, crashed; a new start is the same node, one start later."""
+    """After kill -9 the peer is failed, crashed; a new start is the same node, one start later (D47)."""
     with staged(lan, brokers) as stage:
         stage.daemon("h1", ["h2"]).start()
         daemon = stage.daemon("h2", ["h1"])
@@ -196,7 +196,7 @@ def test_check_tells_every_fault(tmp_path: Path) -> None:
 
 
 def test_logs_are_json_and_hold_no_secret(lan: Lan, brokers: dict[str, Broker]) -> None:
-    """Every log line of a daemon with peers is JSON, and none holds a password or key."""
+    """Every log line of a daemon with peers is JSON, and none holds a password or key (D53)."""
     with staged(lan, brokers) as stage:
         stage.daemon("h1", ["h2"], settings={"log": {"level": "debug"}}).start()
         stage.daemon("h2", ["h1"]).start()

@@ -26,6 +26,9 @@ MESH_KEY = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 class Daemon(Process):
     """The mirosd of a host, at a broker, with settings of its own laid over the lab's."""
 
+    MODULE = "mirosd.main"
+    """What is run; it takes mirosd's arguments."""
+
     def __init__(
         self,
         host: Host,
@@ -78,7 +81,7 @@ class Daemon(Process):
 
     def start(self) -> None:
         """Start the daemon and return at once."""
-        self.launch([sys.executable, "-m", "mirosd.main", "--config", str(self.config_path)], _environment(self.host))
+        self.launch([sys.executable, "-m", self.MODULE, "--config", str(self.config_path)], _environment(self.host))
 
     def wait_ready(self, deadline_s: float = 30.0) -> None:
         """Return when `mirosctl status` says ready; AssertionError with the log when not, or when it ended."""
