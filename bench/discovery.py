@@ -4,8 +4,8 @@
 
 Each round: all three started at once with an empty cache (`cold`); the same with 20 % of all frames lost (`lossy`); one
 started again with what it has cached, while broadcasts are dropped so that only the cache can tell it whom to ask
-(`cached`). The time runs from the last daemon's ready. `found`: every other host has answered a sealed probe and been
-proved by a scout. `alive`: events go both ways, heartbeats have too.
+(`cached`). The time runs from the last daemon's ready. `found`: each shows every other, whose sealed answer has come.
+`alive`: each has proved every other over AMQP, and heartbeats have gone both ways.
 """
 
 import argparse

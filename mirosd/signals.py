@@ -20,6 +20,7 @@ class Public:
     REFACTOR_SEARCH = _signals.REFACTOR_SEARCH  # anyone -> a scout : search again (dict of the seeds)
     RECCE_LAN = _signals.RECCE_LAN  # anyone -> lan_recce : search the LAN
     LAN_RECCE_COMPLETE = _signals.LAN_RECCE_COMPLETE  # lan_recce -> lan : RecceCompletePayload
+    LAN_HOST_ANSWERED = _signals.LAN_HOST_ANSWERED  # lan_recce -> peer : HostsSightedPayload, of a node to be proved
     LAN_HOST_FOUND = _signals.LAN_HOST_FOUND  # lan_recce -> lan : LanHostFoundPayload, a host was proved
     HOSTS_SIGHTED = _signals.HOSTS_SIGHTED  # lan, peer -> lan_recce : HostsSightedPayload, ask whether they are there
     LAN_CACHE_FLUSH = _signals.LAN_CACHE_FLUSH  # people -> lan : empty the LAN cache and search

@@ -147,7 +147,7 @@ def test_whom_people_forgot_the_lan_is_not_searched_for(discover):
     lan.answer("10.0.0.7")
     discovery.recce()
     until(lambda: is_complete(discovery, 1))
-    assert {} == discovery.lan_recce.candidates.of
+    assert [] == [known for known in discovery.lan_recce.candidates.of.values() if known.claimed or known.is_proved]
 
 
 def test_stopping_ends_every_chart(discover):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mirosd.backends.amqp import AmqpConnector
-from mirosd.backends.amqp_dialogue import GRACE_S, Heard, ask_directory, ask_proof
+from mirosd.backends.amqp_dialogue import Heard, ask_directory, ask_proof
 from mirosd.backends.amqp_link import AmqpLink
 from mirosd.backends.guarded import GuardedConnector
 from mirosd.core.addresses import AMQP_PORT, AddressError, parse_host
@@ -26,7 +26,10 @@ from mirosd.payloads import StageReport
 from mirosd.signals import Private
 
 DEADLINE_S = 1.5
-"""For all of a probe. LAN hosts answer in some 20 ms."""
+"""For all of a probe, while no frame is lost. LAN hosts answer in some 20 ms."""
+
+PROGRESS_S = 1.0
+"""Who has just passed a stage has at least this long for the next: a lost frame costs TCP 0.2 s, a second one 0.4 s."""
 
 TCP_DEADLINE_S = 1.2
 """For TCP alone: one SYN may be lost, since Linux sends the next after 1 s."""
@@ -179,10 +182,10 @@ class AmqpProbe:
         self._answer(Private.consumer_test_complete, ProbeResult("", tuple(self._stages), proof.introduction))
 
     def _left_s(self) -> float:
-        """Give the time left for an answer: at least as long as one more answer may take after a hint."""
+        """Give the time left for the stage that begins now."""
         greeting_ms = sum(report.took_ms for report in self._stages if report.stage == "amqp")
         whole_s = SLOW_DEADLINE_S if greeting_ms > SLOW_GREETING_S * 1000 else DEADLINE_S
-        return max(self._began_s + whole_s - self._prober.loop.time(), GRACE_S)
+        return max(self._began_s + whole_s - self._prober.loop.time(), PROGRESS_S)
 
     def _passed(self, stage: str, detail: str) -> None:
         self._report(stage, "ok", detail)

@@ -8,6 +8,8 @@
     ManNetChart, LanChart --CONNECTION_DISCOVERY--> ProducerFactoryChart
     heartbeats, farewells, links --peer_*--> PeerChart --HOSTS_SIGHTED (aliens, gossip)--> LanRecceChart
     PeerChart --PEER_GONE--> ManNetChart, LanRecceChart (scout again), LanChart, ProducerFactoryChart (forget)
+    PeerChart --PEER_ADRIFT--> likewise, but for LanChart: its broker may be elsewhere
+    peers' file --- CacheFileChart --CACHE--> PeerChart --NODES_FORGOTTEN--> LanRecceChart (ignore)
 
 How a chart is written here:
 

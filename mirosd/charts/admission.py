@@ -184,6 +184,12 @@ class Admission:
                 life.tell(Event(signal=Private.peer_allowed))
         self._chart.note_change()
 
+    def take_answer(self, seen: HostsSightedPayload) -> None:
+        """Show a node that answered on the LAN, until it is proved."""
+        if not self.is_forgotten(seen.node):
+            self._table.sightings.note(seen.node, seen.addresses, seen.source, self._chart.reactor.now())
+            self._chart.note_change()
+
     # --- nodes that were named -------------------------------------------------------
 
     def _name(self, node: str, brokers: tuple[str, ...], source: str, *, is_let_in: bool) -> None:

@@ -33,7 +33,8 @@ Takes:  RECCE_LAN, HOSTS_SIGHTED (HostsSightedPayload), AMQP_CONSUMER_CHECK
         (AMQPConsumerCheckPayload), PEER_GONE, PEER_ADRIFT (PeerGonePayload), NODES_FORGOTTEN
         (NodesForgottenPayload), REFACTOR_SEARCH (dict); lan_answered, lan_heard (LanAnswer),
         lan_changed (str), ip_addresses_found (LanSurvey) of the LanSearch
-Gives:  LAN_HOST_FOUND (LanHostFoundPayload), one for each proof anew and each source of it;
+Gives:  LAN_HOST_ANSWERED (HostsSightedPayload), of a node that is to be proved;
+        LAN_HOST_FOUND (LanHostFoundPayload), one for each proof anew and each source of it;
         LAN_RECCE_COMPLETE (RecceCompletePayload), one for each search; RECCE_LAN
 Always: at most MAX_SCOUTS scouts out; one search at a time, and one more deferred; a candidate
         is proved, under way, waiting its turn, armed to be asked again, or wanted no more

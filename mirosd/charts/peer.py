@@ -3,7 +3,7 @@
     watching ---------------------------------------------------------------------------------+
     |  ENTRY / subscribe; read the file of what people decided                                |
     |  AMQP_CONSUMER_CHECK / a proof: hand it to the node's life; else note the verdict       |
-    |  CONNECTION_DISCOVERY, LAN_HOST_FOUND / note where the address came from                |
+    |  CONNECTION_DISCOVERY, LAN_HOST_FOUND / note the source   LAN_HOST_ANSWERED / show it   |
     |  HOSTS_LISTED / note which addresses have a row whatever becomes of them                |
     |  CACHE [of that file] / take what people decided                                        |
     |  EVALUATE_HOSTS_FILE [the file had a problem] / read it again                           |
@@ -24,8 +24,8 @@
 Each node has a life (charts/peer_life.py), a region of this chart. Addresses that no
 node has proved have none, only a row: candidate, scouting(code) or refused(code).
 
-Takes:  AMQP_CONSUMER_CHECK, CONNECTION_DISCOVERY, LAN_HOST_FOUND, HOSTS_LISTED, CACHE,
-        EVALUATE_HOSTS_FILE; peer_heard (PeerHeard), peer_routed, peer_returned,
+Takes:  AMQP_CONSUMER_CHECK, CONNECTION_DISCOVERY, LAN_HOST_ANSWERED, LAN_HOST_FOUND,
+        HOSTS_LISTED, CACHE, EVALUATE_HOSTS_FILE; peer_heard (PeerHeard), peer_routed, peer_returned,
         peer_link_up, peer_link_down, peer_left, peer_own_blocked, peer_own_free
         (PeerSign), peer_alien (PeerAlien), peer_gossip (PeerGossip), peer_forgotten,
         peer_allowed (a node's id); peer_tombstone_over (own timer)
@@ -214,6 +214,9 @@ def watching(peers: PeerChart, e: Event) -> Status:
         case Public.LAN_HOST_FOUND:
             peers.take_source(e.payload.introduction.node, e.payload.source)
             return HANDLED
+        case Public.LAN_HOST_ANSWERED:
+            peers.gate.take_answer(e.payload)
+            return HANDLED
         case Public.HOSTS_LISTED:
             peers.list_hosts(e.payload.hosts)
             return HANDLED
@@ -278,6 +281,7 @@ def deaf(peers: PeerChart, e: Event) -> Status:
 SUBSCRIBED = (
     Public.AMQP_CONSUMER_CHECK,
     Public.CONNECTION_DISCOVERY,
+    Public.LAN_HOST_ANSWERED,
     Public.LAN_HOST_FOUND,
     Public.HOSTS_LISTED,
     Public.CACHE,

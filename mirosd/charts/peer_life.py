@@ -1,7 +1,7 @@
 """The life of one peer, as it is seen from here. A region of PeerChart.
 
     known ------------------------------------------------------------------------------------+
-    |  every sign / note it -> the state that it means; so too in timed, owed and gone, where |
+    |  every sign / note it -> the state that it means; so too in timed, owed and lost, where |
     |                          they are the source, so that they are left only to move out    |
     |  peer_forgotten                                                                 -> lost |
     |  +- timed: its silence is counted ---------------------------------------------------+  |
@@ -10,14 +10,15 @@
     |  |  +- owed: events are kept for it ----------------------------------------------+  |  |
     |  |  |  ENTRY / arm peer_silent     EXIT / publish PEER_GONE                       |  |  |
     |  |  |   alive (EXIT / count a flap) . one_way_in . one_way_out . suspect . failed |  |  |
+    |  |  |   left                                                                      |  |  |
     |  |  +-----------------------------------------------------------------------------+  |  |
     |  +-----------------------------------------------------------------------------------+  |
-    |  +- gone: left . lost ---------------------------------------------------------------+  |
+    |  +- lost: nothing is owed to it any more ---------------------------------------------+  |
     +-----------------------------------------------------------------------------------------+
 
 What a sign means is decided by core.peers from all that was seen, so that no order of
-signs can lead to a state that they do not add up to. `lost` is shown as failed, `barred`
-as quarantined or refused. That time has passed is a sign too.
+signs can lead to a state that they do not add up to. `lost` is shown as failed or left,
+`barred` as quarantined or refused. That time has passed is a sign too.
 
 Takes:  the signs: AMQP_CONSUMER_CHECK (a proof), peer_heard, peer_routed, peer_returned,
         peer_link_up, peer_link_down, peer_left, peer_allowed, peer_own_free, handed on by
@@ -25,7 +26,7 @@ Takes:  the signs: AMQP_CONSUMER_CHECK (a proof), peer_heard, peer_routed, peer_
         peer_forgotten
 Gives:  PEER_GONE (PeerGonePayload), once each time it goes; PEER_ADRIFT (likewise), once
         each time our link to its broker is lost
-Always: at most two timers, and none while it is gone, or while nobody can be heard
+Always: at most two timers, and none while it is lost, or while nobody can be heard
 """
 
 from collections.abc import Set
@@ -58,8 +59,8 @@ class PeerLife(Region):
 
     @property
     def is_gone(self) -> bool:
-        """It left, or was lost."""
-        return self.state.fun in (left, lost)
+        """Nothing is owed to it any more."""
+        return self.state.fun is lost
 
     def start(self) -> None:
         """Begin; the first sign follows."""
@@ -131,8 +132,6 @@ class PeerLife(Region):
     def _target(self) -> State:
         if is_owed(self.seen, self.now_s()):
             return STATES[self.standing().state]
-        if self.seen.left:
-            return left
         return barred if self.seen.barred and self.now_s() < owed_until_s(self.seen) else lost
 
     def arm_expiry(self) -> None:
@@ -268,24 +267,18 @@ def failed(peer: PeerLife, _e: Event) -> Status:
 
 
 @state
-def gone(peer: PeerLife, e: Event) -> Status:
-    """It is not in the delivery set any more."""
+def left(peer: PeerLife, _e: Event) -> Status:
+    """It said farewell, for good or to come back at once; its queues live on for a while."""
+    return peer.parent(owed)
+
+
+@state
+def lost(peer: PeerLife, e: Event) -> Status:
+    """It failed or left, too long ago for anything kept to be delivered; or people let go of it."""
     match e.signal:
         case signal if signal in SIGNS:
             return peer.take_sign(e)
     return peer.parent(known)
-
-
-@state
-def left(peer: PeerLife, _e: Event) -> Status:
-    """It said farewell."""
-    return peer.parent(gone)
-
-
-@state
-def lost(peer: PeerLife, _e: Event) -> Status:
-    """It failed, too long ago for anything kept to be delivered; or people let go of it."""
-    return peer.parent(gone)
 
 
 STATES = {
@@ -294,6 +287,7 @@ STATES = {
     "one-way(out)": one_way_out,
     "suspect": suspect,
     "failed": failed,
+    "left": left,
 }
 """The states in which something is owed, by their names in the peers table."""
 

@@ -64,7 +64,8 @@ class PeerTable:
         self._prune(real_s)
         # sorted, so that a table stays readable while it changes
         board.show_peers(sorted(self._rows(), key=lambda row: (row.name, row.node, row.address)))
-        skew = clock_skew_detail(life.seen.introduction for life in self.lives.values() if not life.is_gone)
+        there = (life.seen for life in self.lives.values() if not (life.is_gone or life.seen.left))
+        skew = clock_skew_detail(seen.introduction for seen in there)
         if skew and skew != self._skew:
             board.raise_reason("clock_skew", skew)
         elif self._skew and not skew:

@@ -23,6 +23,9 @@ from mirosd_client.shell import ChartMixin, Event
 SECOND_S = 0.25
 """So long another address of a host waits for the first one, and a link-local one for any other to answer."""
 
+HOPE_S = 1.5
+"""A scout is through in some 20 ms; one that is still out after this has lost frames, or is not answered."""
+
 
 class Pursuit:
     """The candidates of the LAN's search, pursued. All methods are for the owner's thread."""
@@ -38,6 +41,9 @@ class Pursuit:
         """Scout the broker that a sealed answer names, unless a proof stands for who answered."""
         address = self._candidates.answer(said, self._now_s())
         if address:
+            if not self._candidates.cover(address):
+                seen = HostsSightedPayload((address,), LAN, said.node)
+                self._owner.publish(Event(signal=Public.LAN_HOST_ANSWERED, payload=seen))
             self.pursue(address, is_patient=is_link_local(address))
 
     def hear(self, heard: LanAnswer) -> None:
@@ -56,7 +62,7 @@ class Pursuit:
             self._lan.ask(self.named)
             return
         node = sighted.node if sighted.source == "alien" else ""
-        for host in sighted.addresses:
+        for host in sorted(sighted.addresses, key=is_link_local):
             address = self._candidates.sight(host, sighted.source, self._now_s(), node=node)
             if address and node:
                 self.pursue(address, is_patient=is_link_local(address))
@@ -73,7 +79,7 @@ class Pursuit:
         if cover:
             self._disarm(address)
             self._publish_found(cover)
-        elif is_patient or self._candidates.is_second(address, self._pursued()):
+        elif is_patient or self._is_second(address):
             self._wait(address, SECOND_S)
         else:
             self._disarm(address)
@@ -111,8 +117,9 @@ class Pursuit:
             self._drop(address)
         elif who is not None:
             self._disarm(address)
-            candidate.prove(who)
-            self._publish_found(address)
+            if candidate.claimed != who.node or self._candidates.where(who.node) in ("", address):
+                candidate.prove(who)  # else its proof at another address stands for this one
+            self.pursue(address)
         else:
             candidate.code = check.code
             if not self._candidates.cover(address) and self._now_s() <= candidate.wanted_until_s:
@@ -137,9 +144,12 @@ class Pursuit:
             if address not in self._timers:
                 self._arm(address, max(candidate.attempts, ASKED_ATTEMPT))
 
-    def _pursued(self) -> list[str]:
-        reached = (address for address in self._timers if self._candidates.of[address].was_reached)
-        return [*self._party.addresses, *reached]
+    def _is_second(self, address: str) -> bool:
+        before = self._party.hopeful(HOPE_S)
+        if not self._candidates.of[address].was_reached:  # else they would wait for each other
+            armed = self._candidates.of.keys() & self._timers.keys()
+            before += [other for other in armed if self._candidates.of[other].was_reached]
+        return self._candidates.is_second(address, before)
 
     def _arm(self, address: str, attempt: int) -> None:
         self._wait(address, delay_s(attempt, first_s=LAN_HOST_FIRST_S, cap_s=LAN_HOST_CAP_S, random=self._dice))

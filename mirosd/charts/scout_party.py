@@ -20,12 +20,18 @@ class ScoutParty:
         self._owner, self._prober = owner, prober
         self._keys = routing_key, exchange_name
         self.out: dict[str, RabbitConsumerScoutChart] = {}
+        self._out_s: dict[str, float] = {}  # since when
         self._waiting: dict[str, None] = {}  # an ordered set: whose turn is next
 
     @property
     def addresses(self) -> Set[str]:
         """Whose verdict is still to come."""
         return self.out.keys() | self._waiting.keys()
+
+    def hopeful(self, for_s: float) -> list[str]:
+        """Give the addresses that wait for a scout, and those whose scouts have been out for less than `for_s`."""
+        since_s = self._owner.reactor.now() - for_s
+        return [*self._waiting, *(address for address in self.out if self._out_s[address] > since_s)]
 
     def seek(self, address: str) -> None:
         """Have the address scouted as soon as there is room, unless a scout is out for it."""
@@ -37,6 +43,7 @@ class ScoutParty:
         """Want no verdict on the address any more."""
         self._waiting.pop(address, None)
         scout = self.out.pop(address, None)
+        self._out_s.pop(address, None)
         if scout is not None:
             scout.disengage()
         self._send()
@@ -55,5 +62,6 @@ class ScoutParty:
     def _send(self) -> None:
         for address in list(self._waiting)[: MAX_SCOUTS - len(self.out)]:
             del self._waiting[address]
+            self._out_s[address] = self._owner.reactor.now()
             scout = self.out[address] = RabbitConsumerScoutChart(self._owner, address, *self._keys, prober=self._prober)
             scout.start()

@@ -170,8 +170,11 @@ def next_change_s(seen: Seen, now_s: float, resumed_s: float = NEVER_S) -> float
 
 
 def is_owed(seen: Seen, now_s: float) -> bool:
-    """Say whether the node belongs to the delivery set: it has not left, and gave a sign within the last 60 s."""
-    return not (seen.left or seen.barred) and now_s < owed_until_s(seen)
+    """Say whether the node belongs to the delivery set: it gave a sign within the last 60 s, if only its farewell.
+
+    Its queues live on for as long, so what is sent while it restarts is there when it is back.
+    """
+    return not seen.barred and now_s < owed_until_s(seen)
 
 
 def owed_until_s(seen: Seen) -> float:

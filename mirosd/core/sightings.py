@@ -1,4 +1,4 @@
-"""Nodes that somebody named, and that nobody has proved: by their own word (alien), or by that of a peer (gossip).
+"""Nodes that were named, and that nobody has proved: by their own word (alien, lan), or by that of a peer (gossip).
 
 Each is handed on to be searched at most once in a while, however often it is named; the book is
 bounded, so that made-up names fill nothing. Times in seconds on any one clock.

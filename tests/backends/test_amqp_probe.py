@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mirosd.backends.amqp_probe import DEADLINE_S, SLOW_GREETING_S
+from mirosd.backends.amqp_probe import DEADLINE_S, PROGRESS_S, SLOW_GREETING_S
 from mirosd.core.broker import Incoming
 from mirosd.names import DIRECTORY_EXCHANGE, HINT_SYSTEM, HINT_UNKNOWN_KEY
 from mirosd.signals import Private
@@ -205,6 +205,28 @@ class TestProof:
 
         assert scout.result.code == ""
         assert scout.result.stages[2].took_ms > SLOW_GREETING_S * 1000
+
+    async def test_progress_earns_time(self, broker: Broker) -> None:
+        """Where frames are lost every stage takes longer; while stages are passed the probe goes on."""
+        daemon = await Daemon.at(broker)
+
+        async def greet_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(SLOW_GREETING_S * 0.9)
+            inner_reader, inner_writer = await asyncio.open_connection(broker.host.address, broker.port)
+            await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
+
+        server = await asyncio.start_server(greet_late, "127.0.0.1", 0)
+        scout = await Scout(None, f"127.0.0.1:{server.sockets[0].getsockname()[1]}").connect()
+        scout.probe.challenge()
+        question = (await eventually(lambda: daemon.questions))[0]
+        answer = sealed("ok")(question)
+        asyncio.get_running_loop().call_later(PROGRESS_S * 0.8, daemon.link.publish, "", question.reply_to, answer)
+        await eventually(lambda: len(scout.heard) > 1)
+        server.close()
+        await server.wait_closed()
+        await daemon.link.close()
+
+        assert scout.result.code == ""
 
     async def test_daemon_gone(self, broker: Broker) -> None:
         """With nobody behind the exchange the challenge is returned: known at once, not by silence."""

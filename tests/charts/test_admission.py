@@ -8,7 +8,7 @@ from mirosd.charts import peer
 from mirosd.core.peer_memory import TOMBSTONE_S, memory_of, parse_peers
 from mirosd.core.peers import GONE_AFTER_S
 from mirosd.core.sightings import AGAIN_S
-from mirosd.payloads import PeerGonePayload
+from mirosd.payloads import HostsSightedPayload, PeerGonePayload
 from mirosd.signals import Public
 from tests.charts.fakes import FakeFileStore, introduction, node_of
 from tests.charts.peer_play import DECISIONS, PeerPlay
@@ -124,9 +124,11 @@ def test_an_allowed_alien_is_searched_at_once_and_at_its_next_word(aliens):
 
 
 def test_an_alien_that_left_says_so():
-    """A quarantined node that stops is gone without PEER_GONE."""
+    """A quarantined node that stops is shown as what it is for a while, and is gone without PEER_GONE."""
     play = heard_alien("quarantine")
     play.left("a")
+    assert [("name-a", "left", "")] == play.rows
+    play.elapse(GONE_AFTER_S)
 
     assert ([], [], 0) == (play.board.rows, play.gone, play.timers)
 
@@ -157,6 +159,24 @@ def test_gossip_is_searched_at_most_once_a_minute_and_shown():
     play.heard("c")
 
     assert ["name-c"] == [row.name for row in play.board.rows]
+
+
+def test_who_answered_on_the_lan_is_shown_until_it_is_proved():
+    """A candidate; its failure is its reason; proved, it is a peer in one row; forgotten, it is not shown."""
+    play = PeerPlay()
+    answered = HostsSightedPayload(("a",), "lan", node_of("a"))
+    play.publish(Public.LAN_HOST_ANSWERED, answered)
+    (row,) = play.board.rows
+    assert (node_of("a"), "a", "candidate", ("lan",)) == (row.node, row.address, row.state, row.sources)
+    play.check("a", "tcp(silent)")
+    assert ("scouting", "tcp(silent)") == play.state
+    play.check("a")
+    assert 1 == len(play.board.rows)
+    assert [] == play.sighted
+    play.forget("a")
+    play.publish(Public.LAN_HOST_ANSWERED, answered)
+
+    assert [] == play.board.rows
 
 
 def test_gossip_of_a_known_node_is_no_news():
@@ -328,7 +348,9 @@ def test_who_stands_how_is_told_when_it_changes():
     play.forget("d")
     play.beat("a", 3)
     play.left("a")
+    play.elapse(GONE_AFTER_S)
     a, b, c, d = ({node_of(host)} for host in "abcd")
     none = set()
 
-    assert [(a, none, none), (a, none, b), (a, c, b), (a, c, b | d), (none, c, b | d)] == play.standings
+    told = [(a, none, none), (a, none, b), (a, c, b), (a, c, b | d), (a, c, d), (none, c, d)]
+    assert told == play.standings

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mirosd.core.peers import GONE_AFTER_S
 from mirosd.payloads import PeerGonePayload, PeerSign
 from mirosd.signals import Public
 from tests.charts.fakes import introduction, node_of
@@ -102,9 +103,11 @@ def test_it_is_proved_and_then_nothing():
 
 
 def test_it_is_ended_by_sigterm():
-    """left, and nothing is owed, at once."""
+    """left at once; what is sent while it restarts is owed to it for as long as its queues live."""
     play = alive()
     play.left("a")
+    assert (("left", ""), 0) == (play.state, len(play.gone))
+    play.elapse(GONE_AFTER_S)
     assert (("left", ""), 1, 0) == (play.state, len(play.gone), play.timers)
     own(play, "peer_own_blocked")
     own(play, "peer_own_free")

@@ -1,6 +1,7 @@
 """PeerChart: what scouts and the bridge tell becomes rows, for people."""
 
 from mirosd.charts.peer import deaf, hearing, watching
+from mirosd.core.peers import GONE_AFTER_S
 from mirosd.payloads import (
     AMQPConsumerCheckPayload,
     ConnectionDiscoveryPayload,
@@ -62,6 +63,7 @@ def test_a_row_disappears_with_the_last_listing():
     play = PeerPlay("gone", "awaited", "dead", "alive")
     play.both_ways("gone")
     play.left("gone")
+    play.elapse(GONE_AFTER_S)
     play.check("dead", "tcp(silent)")
     play.both_ways("alive")
     play.list()
@@ -119,6 +121,7 @@ def test_a_peer_that_is_gone_and_refuses_is_shown_as_refused():
     play = PeerPlay("a")
     play.both_ways("a")
     play.left("a")
+    play.elapse(GONE_AFTER_S)
     play.check("a", "tcp(refused)")
     assert ("left", "") == play.state
     play.check("a", "auth")

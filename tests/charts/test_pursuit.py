@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from mirosd.charts.pursuit import SECOND_S
+from mirosd.charts.pursuit import HOPE_S, SECOND_S
 from mirosd.charts.scout import MAX_SCOUTS
 from mirosd.core import lan_candidates
-from mirosd.payloads import LanHostFoundPayload, PeerGonePayload
+from mirosd.payloads import HostsSightedPayload, LanHostFoundPayload, PeerGonePayload
 from mirosd.signals import Public
 from tests.charts.fakes import introduction, node_of
 from tests.charts.lan_play import ReccePlay
@@ -30,6 +30,19 @@ def test_the_broker_inside_the_answer_is_scouted_not_where_it_came_from():
     play.answer("10.0.0.66", broker="10.0.0.7:5672")
 
     assert ["10.0.0.7"] == play.probed
+
+
+def test_who_answered_is_told_until_it_is_proved():
+    """So that people see a host that answers, and whose broker nobody reaches."""
+    play = ReccePlay()
+    play.answer(HOST)
+    play.complete(HOST, "tcp(silent)")
+    play.answer(HOST)
+    assert [HostsSightedPayload((HOST,), "lan", node_of(HOST))] * 2 == play.said(Public.LAN_HOST_ANSWERED)
+    play.complete(HOST)
+    play.answer(HOST)
+
+    assert 2 == len(play.said(Public.LAN_HOST_ANSWERED))
 
 
 @pytest.mark.parametrize(
@@ -183,6 +196,18 @@ def test_a_host_with_two_addresses_is_proved_at_one(order):
     assert (["name-10.0.0.7"] * 2, 0) == ([row.name for row in play.recce.rows], play.timers)
 
 
+def test_what_a_hosts_other_address_says_counts_for_the_proved_one():
+    """It answered this search, and it is on the LAN."""
+    play = ReccePlay()
+    play.sight("alien", HOST)
+    play.complete(HOST)
+    play.search()
+    play.answer(V6, node=node_of(HOST))
+    play.elapse(2.0)
+
+    assert ([(HOST, "alien"), (HOST, "lan")], [(HOST,)]) == (play.found, play.completes)
+
+
 def test_a_host_with_a_link_local_address_alone_is_proved_there():
     """A moment later."""
     play = ReccePlay()
@@ -223,6 +248,21 @@ def test_a_host_whose_broker_refuses_is_not_tried_at_its_other_addresses():
     assert ([HOST] * 3, [(HOST, "lan")], 0) == (play.probed, play.found, play.timers)
 
 
+def test_addresses_that_were_both_refused_do_not_wait_for_each_other():
+    """Each is tried again at its own times."""
+    play = ReccePlay()
+    play.answer(HOST)
+    play.answer("10.9.9.9", node=node_of(HOST))
+    play.elapse(HOPE_S + SECOND_S)
+    for _ in range(3):
+        assert {HOST, "10.9.9.9"} >= set(play.out) != set()
+        for host in play.out:
+            play.complete(host, "exchange")
+        play.elapse(1.0)
+
+    assert len(play.probed) > 4
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 def test_gossip_of_a_node_that_is_proved_is_no_news(is_known):
     """Wherever it is said to be."""
@@ -230,6 +270,23 @@ def test_gossip_of_a_node_that_is_proved_is_no_news(is_known):
     play.sight("gossip", "10.9.9.9", node=node_of(HOST) if is_known else "node-new")
 
     assert ([] if is_known else ["10.9.9.9"]) == play.asked
+
+
+def test_a_hosts_other_address_is_not_kept_waiting_by_a_scout_that_is_lost():
+    """After 1.5 s it is scouted too; whichever is proved first is the find, and the other is no second one."""
+    play = ReccePlay()
+    play.answer(HOST)
+    play.answer("10.9.9.9", node=node_of(HOST))
+    play.elapse(HOPE_S - SECOND_S)
+    assert [HOST] == play.probed
+    play.elapse(2 * SECOND_S)
+    assert [HOST, "10.9.9.9"] == play.probed
+    play.complete("10.9.9.9", who=introduction(HOST))
+    play.complete(HOST)
+    play.whole_search()
+    play.answer(HOST)
+
+    assert ([("10.9.9.9", "lan")], [HOST, "10.9.9.9"], 0) == (play.found, play.probed, play.timers)
 
 
 def test_a_host_that_moved_is_found_where_it_is_once_its_old_address_is_lost():

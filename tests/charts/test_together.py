@@ -14,8 +14,8 @@ from mirosd.charts.peer import PeerChart
 from mirosd.charts.producer_factory import ProducerFactoryChart
 from mirosd.core.cache_document import parse_hosts
 from mirosd.core.peer_memory import parse_peers
-from mirosd.payloads import PeerHeard, PeerSign
-from mirosd.signals import Private
+from mirosd.payloads import PeerGonePayload, PeerHeard, PeerSign
+from mirosd.signals import Private, Public
 from mirosd_client.shell import Event, Reactor
 from tests.charts.fakes import FakeBoard, FakeProber, FakeProducerMaker, introduction, node_of
 
@@ -60,7 +60,7 @@ def stage():
 
 
 def test_from_a_hosts_file_to_producers_and_back(tmp_path, stage):
-    """Listed, proved, given producers, heard, left, scouted and given producers again; then edited away."""
+    """Listed, proved, given producers, heard, gone, scouted and given producers again; then edited away."""
     listed, local = tmp_path / "listed.json", tmp_path / "local.json"
     listed.write_text(json.dumps({"hosts": ["dead", "h1", "h2"]}))
     reactor, files, board, prober = Reactor(name="test-charts"), DiskFileStore(), FakeBoard(), AnsweringProber()
@@ -104,7 +104,7 @@ def test_from_a_hosts_file_to_producers_and_back(tmp_path, stage):
     wait_until(lambda: states() == {"dead": "scouting", "h1": "alive", "h2": "alive"})
 
     for host in ("h1", "h2"):
-        tell(Private.peer_left, PeerSign(node_of(host), start=1, sequence=9))
+        peers.publish(Event(signal=Public.PEER_GONE, payload=PeerGonePayload(node_of(host), (host,))))
     assert {"h1", "h2"} == given()
     wait_until(lambda: prober.asked("dead") > 2)
 

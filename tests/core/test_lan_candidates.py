@@ -79,6 +79,17 @@ def test_a_node_is_gone_from_all_its_addresses_and_from_those_it_is_named_with()
     assert [] == known.take_gone(PeerGonePayload("n2", ("10.0.0.4",)), 0.0)
 
 
+def test_another_nodes_proof_that_goes_with_its_broker_is_sought_at_all_its_addresses():
+    """Both were behind it; the one that is not gone may be at an address that its proof stood for."""
+    known = proved(("10.0.0.2", "n2"))
+    known.answer(answer("10.0.0.3", "n3", broker="10.0.0.2:5672"), 0.0)
+    known.of["10.0.0.2"].prove(introduction("n2"))
+    known.answer(answer("10.0.0.3", "n3"), 0.0)
+    assert "10.0.0.2" == known.cover("10.0.0.3")
+
+    assert ["10.0.0.2", "10.0.0.3"] == known.take_gone(PeerGonePayload("n2", ("10.0.0.2",)), 0.0)
+
+
 def test_a_forgotten_nodes_answer_makes_no_candidate_and_no_row():
     """It is as if it were not there."""
     known = candidates()
