@@ -24,6 +24,7 @@ coverage: $(READY) ## which lines and branches the tests reach that need no lab 
 bench: $(READY) ## the benchmarks, a table of ratios; ROUNDS=1 QUICK=1 for a look, BENCH_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m bench $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(QUICK),--quick) \
 	  $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
+	@$(PRIVATE) $(BIN)/python -m bench.discovery $(if $(ROUNDS),--rounds '$(ROUNDS)')
 
 soak: $(READY) ## three hosts in trouble, and what is left of it; MINUTES=10 SEED=1, SOAK_JSON=FILE, SOAK_LOGS=FOLDER
 	@$(PRIVATE) $(BIN)/python -m tests.soak $(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)') \
