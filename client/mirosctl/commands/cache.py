@@ -57,7 +57,7 @@ def _pairs(result: dict[str, Any]) -> list[tuple[str, str]]:
         return [("cache", "not read yet")]
     minutes = result["time_out_in_minutes"]
     return [
-        ("cache", f"{len(result['addresses'])} addresses"),
+        ("cache", f"{len(result['addresses'])} address{'' if len(result['addresses']) == 1 else 'es'}"),
         ("age", duration(age_s)),
         ("expires", f"in {duration(expires_s)}" if expires_s else "now: the LAN is searched at the next start"),
         ("kept for", f"{minutes:g} min" if minutes else "not at all (time_out_in_minutes is 0)"),
