@@ -41,7 +41,7 @@ class Prober(Protocol):
         Answers: after connect() exactly one of `try_to_connect_to_consumer`
         (tuple[StageReport, ...]) or `consumer_test_complete` (ProbeResult); after
         challenge() exactly one `consumer_test_complete`. Within 1.5 s for most
-        hosts, 8 s for one whose broker is slow to greet.
+        hosts, later where frames are lost, 8 s for one whose broker is slow to greet.
         """
 
 

@@ -33,8 +33,8 @@ JUDGED_FAULTS = 3 * len(KINDS)
 MOST_GROWTH = 1.05
 
 MAY_MISS = {"daemon killed", "daemon stopped"}
-"""A daemon that starts owes what it is given to its own host alone until it has found the others, and one that said
-that it leaves is owed nothing until it is back. What that costs is counted and shown."""
+"""A daemon that starts owes what its programs give it to its own host alone until it has found the others. So after
+these faults events *of that host* may be missing elsewhere, and no others. What that costs is counted and shown."""
 
 Classes = dict[str, Figures]
 
@@ -119,10 +119,16 @@ def _endure(stage: Stage, fault: Fault, outcome: Outcome) -> None:
         if account.missing > known.missing:
             missing[f"{hearer} of {sender}"] = account.missing - known.missing
     outcome.ordeals.append(Ordeal(fault, well_after_s, missing))
-    if missing and fault.kind not in MAY_MISS:
-        outcome.findings.append(f"events are missing after {fault}: {told(missing)}")
+    if unexcused := not_excused(fault, missing):
+        outcome.findings.append(f"events are missing after {fault}: {told(unexcused)}")
     if astray:
         outcome.findings.append(f"{astray} events came twice or out of order after {fault}")
+
+
+def not_excused(fault: Fault, missing: dict[str, int]) -> dict[str, int]:
+    """Give what of "HEARER of HOST.PROGRAM" may not be missing after a fault (MAY_MISS)."""
+    own = f" of {fault.host}."
+    return {who: count for who, count in missing.items() if fault.kind not in MAY_MISS or own not in who}
 
 
 def told(missing: dict[str, int]) -> str:

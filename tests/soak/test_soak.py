@@ -11,7 +11,17 @@ from tests.soak.faults import HOSTS, KINDS, LONGER, Fault, sequence
 from tests.soak.figures import PER_BROKER, PER_PROCESS, least, medians_of_thirds
 from tests.soak.observed import census
 from tests.soak.report import render, results
-from tests.soak.run import JUDGED_FAULTS, WARM_UP_FAULTS, Ordeal, Outcome, differences, growth, is_error, soak
+from tests.soak.run import (
+    JUDGED_FAULTS,
+    WARM_UP_FAULTS,
+    Ordeal,
+    Outcome,
+    differences,
+    growth,
+    is_error,
+    not_excused,
+    soak,
+)
 from tests.soak.stage import Account, staged
 from tests.soak.talker import take
 
@@ -62,6 +72,14 @@ def test_a_fault_tells_what_it_is() -> None:
     assert "partition: h1, h2, 2.5 s" == str(Fault("partition", "h1", "h2", 2.5))
     assert "frames lost: 15 %, 3 s" == str(Fault("frames lost", seconds=3.0, percent=15))
     assert "broker killed: h1" == str(Fault("broker killed", "h1"))
+
+
+def test_only_a_restarted_daemons_own_events_are_excused() -> None:
+    """What others sent meanwhile waits in their queues, and after other faults nothing may be missing."""
+    missing = {"h2.1 of h3.1": 30, "h3.1 of h2.1": 4}
+
+    assert {"h3.1 of h2.1": 4} == not_excused(Fault("daemon stopped", "h3"), missing)
+    assert missing == not_excused(Fault("broker killed", "h3"), missing)
 
 
 def test_what_is_heard_is_accounted_for() -> None:
