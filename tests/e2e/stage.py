@@ -75,6 +75,11 @@ class Stage:
         self._exits.callback(actor.close)
         return actor
 
+    def tell(self) -> None:
+        """Print the end of each daemon's log."""
+        for name, daemon in self.daemons.items():
+            print(f"--- mirosd of {name}\n{daemon.log()[-6000:]}")
+
     def wait_alive(self, name: str, peers: int = 1) -> None:
         """Return when a host's daemon sees `peers` peers alive both ways."""
         daemon = self.daemons[name]
@@ -86,6 +91,8 @@ class Stage:
 
 @contextmanager
 def staged(lan: Lan, brokers: dict[str, Broker]) -> Iterator[Stage]:
-    """Give a stage; everything put on it is ended with it, last first."""
+    """Give a stage; everything put on it is ended with it, last first. A test that fails shows what daemons logged."""
     with ExitStack() as exits:
-        yield Stage(lan, brokers, exits)
+        stage = Stage(lan, brokers, exits)
+        exits.callback(stage.tell)
+        yield stage

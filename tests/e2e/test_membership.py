@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -87,15 +88,17 @@ def together(stage: Stage, *names: str) -> dict[str, Daemon]:
 
 
 def wait_together(stage: Stage, *names: str) -> None:
-    """Return when each sees all others alive."""
+    """Return when each sees all others alive; AssertionError with the row that is not."""
+
+    def see(name: str, other: str) -> bool:
+        row = peer(stage.daemons[name], other)
+        assert "alive" == row["state"], row
+        return True
+
     for name in names:
         for other in names:
             if other != name:
-                until(
-                    lambda name=name, other=other: peer(stage.daemons[name], other)["state"] == "alive",  # type: ignore[misc]
-                    deadline_s=60.0,
-                    what=f"{other} alive at {name}",
-                )
+                until(partial(see, name, other), deadline_s=60.0, what=f"{other} alive at {name}")
 
 
 # --- single faults -------------------------------------------------------------------
