@@ -29,6 +29,7 @@ from mirosd.bridge.control import Control
 from mirosd.core.aliens import Aliens
 from mirosd.core.interfaces import LanSearch
 from mirosd.core.settings import Settings
+from mirosd.delivery_set_file import DeliverySetFile
 from mirosd.discovery import Discovery
 from mirosd.errors import BrokerError, ConfigError, StartError
 from mirosd.lan_view import why_off
@@ -114,6 +115,7 @@ class Daemon:
                 clock=time.monotonic,
                 wall_ms=self._wall_ms,
             )
+            delivery_set = DeliverySetFile(settings.state_dir, files)
             bridge = Bridge(
                 MemoryConnector({own.host: MemoryBroker(loop)}) if is_alone else member.amqp,
                 member.names,
@@ -129,6 +131,8 @@ class Daemon:
                 post_peer=discovery.post_peer,
                 on_own_state=lambda error: _show_broker(board, error),
                 random=random.random,
+                former=delivery_set.read(),
+                on_delivery_set=delivery_set.write,
             )
             member.confirms.append(bridge.confirm)
             who = {"node": node, "name": name, "system": settings.system, "version": __version__}

@@ -57,7 +57,7 @@ class AmqpChannel:
         """Close the channel; return when the broker has: what was unacknowledged is back in its queue."""
         if self.raw.is_open:
             self.raw.close()
-        await self.closed
+        await asyncio.shield(self.closed)  # whoever waits may be cancelled; the broker answers all the same
 
     def _answers(self, answer: "asyncio.Future[Any]") -> Callable[[Any], None]:
         return lambda frame: None if answer.done() else answer.set_result(frame)  # done: its caller gave up

@@ -15,9 +15,11 @@ from mirosd.bridge.lane import Lane
 from mirosd.bridge.outbound import Outbound
 from mirosd.bridge.producer_set import ProducerSet
 from mirosd.bridge.producer_sets import ProducerSets
+from mirosd.bridge.reserve import Reserve
 from mirosd.bridge.snoop import SnoopOutbound
 from mirosd.core.aliens import Aliens
 from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
+from mirosd.core.delivery_set import DeliverySet
 from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import ClientSession
 from mirosd.core.settings import DeliverySettings
@@ -47,6 +49,8 @@ class Bridge:
         aliens: whose events are delivered here, and who may be a peer by its own word.
         producers: the queue that ProducerFactoryChart fills and wake() empties.
         on_own_state: called with None when the own broker is connected, with the error when it is not.
+        former: the delivery set that an earlier start left.
+        on_delivery_set: told the delivery set whenever it has changed.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class Bridge:
         post_peer: Callable[[int, Any], None],
         on_own_state: Callable[[BrokerError | None], None],
         random: Callable[[], float],
+        former: DeliverySet,
+        on_delivery_set: Callable[[DeliverySet], None],
     ) -> None:
         self.own_error: BrokerError | None = None
         self._on_own_state = on_own_state
@@ -91,9 +97,13 @@ class Bridge:
         self._sets = ProducerSets(
             self._own,
             control,
-            make=lambda address: self._make_set(peer_connector, address, self._check_mesh, self._listen_control),
+            reserve=Reserve(former, self._make_lane),
+            make=lambda address, lane: self._make_set(
+                peer_connector, address, self._check_mesh, self._listen_control, lane=lane
+            ),
             peer_address=peer_address,
             stop=lambda producer_set: self._spawn(producer_set.stop()),
+            on_change=on_delivery_set,
         )
         self._greeter = Greeter(
             control,
@@ -118,6 +128,8 @@ class Bridge:
         """Begin to connect to the own broker; returns at once."""
         self._own.start()
         self._consuming.start()
+        later = asyncio.get_running_loop().call_later
+        self._reserve_end = later(self._settings.queue_expires_s, self._sets.end_reserve)
 
     @property
     def is_connected(self) -> bool:
@@ -143,6 +155,7 @@ class Bridge:
 
         Not `is_farewell`: another daemon goes on under our node id, so nobody is told that we left.
         """
+        self._reserve_end.cancel()
         self.outbound.flush()
         deadline_s = asyncio.get_running_loop().time() + DRAIN_S
         while any(lane.is_open and not lane.is_idle for lane in self._lanes()):
@@ -223,17 +236,13 @@ class Bridge:
         prepare_mesh: Callable[[Link], Any],
         prepare_control: Callable[[Link], Any],
         on_state: Callable[[BrokerError | None], None] = lambda _state: None,
+        *,
+        lane: Lane | None = None,
     ) -> ProducerSet:
-        lane = Lane(
-            address.display,
-            max_bytes=self._settings.pending_bytes,
-            board=self._board,
-            on_relief=self._relieved,
-        )
         return ProducerSet(
             connector,
             address,
-            lane,
+            lane or self._make_lane(address.display),
             self._control,
             prepare_mesh=prepare_mesh,
             prepare_control=prepare_control,
@@ -242,14 +251,17 @@ class Bridge:
             on_state=on_state,
         )
 
+    def _make_lane(self, name: str) -> Lane:
+        return Lane(name, max_bytes=self._settings.pending_bytes, board=self._board, on_relief=self._relieved)
+
     def _lanes_for(self, routing_key: str) -> list[Lane]:
         """Give the lanes that a body is owed to: all, but the own broker's when nobody there can have a queue."""
         is_heard_here = bool(self._own.nodes) or self.inbound.subscriptions.may_hear(routing_key)
-        return [each.lane for each in reversed(self._sets.all) if is_heard_here or each is not self._own]
+        return [lane for lane in self._lanes() if is_heard_here or lane is not self._own.lane]
 
     def _lanes(self) -> Iterable[Lane]:
         """Give all lanes, the own broker's last: what goes to other hosts has the longer way."""
-        return [producer_set.lane for producer_set in reversed(self._sets.all)]
+        return reversed(self._sets.lanes)
 
     def _relieved(self) -> None:
         self.outbound.relieved()

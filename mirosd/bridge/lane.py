@@ -7,6 +7,7 @@ makes de-duplication by highest sequence number exact.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -25,14 +26,27 @@ LOW_WATER_BYTES = 4 * 1024 * 1024
 PROGRESS_S = 1.0
 """A broker that has confirmed nothing for this long holds nobody back: its absence may delay no one."""
 
+STALLED_S = 5.0
+"""A broker that is connected and has confirmed nothing for this long hangs: events are as safe as if it were away,
+so that it fills nobody's window. Others' silence counts after the same time; a disk that syncs slowly takes a second."""
+
+BODY_BYTES = 512
+"""What Python needs around a body that is owed, measured (533 with one record): without it small bodies take four
+times the bound."""
+
 
 class _Debt:
-    """A body owed to this lane's broker; `unsafe` while the broker is connected."""
+    """A body owed to this lane's broker; `unsafe` while the broker takes bodies."""
 
     __slots__ = ("body", "unsafe")
 
     def __init__(self, body: Body, unsafe: bool) -> None:
         self.body, self.unsafe = body, unsafe
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it takes."""
+        return len(self.body.sealed) + BODY_BYTES
 
 
 class Lane:
@@ -40,8 +54,8 @@ class Lane:
 
     Args:
         name: for people and logs.
-        max_bytes: bound of what is pending; beyond it the oldest waiting body is
-            dropped for this broker alone, counted `overflow`.
+        max_bytes: bound of what is pending, with what Python needs for it, while the broker
+            is away; beyond it the oldest body is dropped for this broker alone, counted `overflow`.
         on_relief: called when the lane no longer holds senders back.
     """
 
@@ -51,12 +65,12 @@ class Lane:
         self._max_bytes, self._board, self._on_relief = max_bytes, board, on_relief
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
-        self._is_blocked = False
+        self._is_blocked = self._is_stalled = False
         self._waiting: deque[_Debt] = deque()
         self._in_flight: dict[int, _Debt] = {}
         self._next_tag = 0
         self._progress_s = self._loop.time()
-        self._expiry: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -76,15 +90,16 @@ class Lane:
 
     def owe(self, body: Body) -> None:
         """Owe one more body to the broker."""
-        body.owe(is_connected=self.is_open)
+        is_unsafe = self.is_open and not self._is_stalled
+        body.owe(is_connected=is_unsafe)
         if self.is_idle:
             self._progress_s = self._loop.time()
-        self._waiting.append(_Debt(body, self.is_open))
-        self.pending_bytes += len(body.sealed)
+        debt = _Debt(body, is_unsafe)
+        self._waiting.append(debt)
+        self.pending_bytes += debt.size
         self._publish()
-        while self.pending_bytes > self._max_bytes and self._waiting:
-            self._give_up(self._waiting.popleft(), "overflow")
-        self._watch_expiry()
+        self._keep_bound()
+        self._watch()
 
     def flush(self) -> None:
         """Send now what was published."""
@@ -94,16 +109,16 @@ class Lane:
     def opened(self, link: Link) -> None:
         """A connection is there: publish what is owed, oldest first."""
         self._link, self._is_blocked = link, link.is_blocked
-        self._progress_s = self._loop.time()
-        self._publish()
+        self._resume()
 
     def lost(self) -> None:
         """The connection is gone: what was not confirmed is owed again, before everything newer."""
         self._link = None
         self._waiting.extendleft(reversed(self._in_flight.values()))
         self._in_flight.clear()
+        self._keep_bound()
         self._set_safe()
-        self._watch_expiry()
+        self._watch()
 
     def blocked(self, is_blocked: bool) -> None:
         """The broker stopped or resumed reading (an alarm there)."""
@@ -111,7 +126,7 @@ class Lane:
         if is_blocked:
             self._set_safe()
         else:
-            self._publish()
+            self._resume()
 
     def close(self) -> None:
         """Owe nothing any more: the last peer behind this broker is gone."""
@@ -120,8 +135,20 @@ class Lane:
             self._give_up(debt, "forgotten")
         self._in_flight.clear()
         self._waiting.clear()
-        if self._expiry is not None:
-            self._expiry.cancel()
+        if self._look is not None:
+            self._look.cancel()
+
+    def dissolve(self) -> None:
+        """Owe nothing any more: another lane owes the same to this broker. Only before any connection."""
+        for debt in self._waiting:
+            debt.body.answered(is_routed=False, was_unsafe=debt.unsafe)
+        self._waiting.clear()
+        self.pending_bytes = 0
+
+    def _resume(self) -> None:
+        self._progress_s, self._is_stalled = self._loop.time(), False
+        self._publish()
+        self._watch()
 
     def _publish(self) -> None:
         while self.is_open and self._waiting and len(self._in_flight) < MAX_IN_FLIGHT:
@@ -149,9 +176,9 @@ class Lane:
         debt = self._in_flight.pop(tag, None)
         if debt is None:  # of a connection that was lost meanwhile
             return
-        self._progress_s = self._loop.time()
+        self._progress_s, self._is_stalled = self._loop.time(), False
         was_high = self.pending_bytes >= LOW_WATER_BYTES
-        self.pending_bytes -= len(debt.body.sealed)
+        self.pending_bytes -= debt.size
         is_nacked = outcome is Outcome.NACKED  # not sent again: order is kept, and it is counted
         if is_nacked:
             self._board.count("nacked", debt.body.count)
@@ -160,8 +187,12 @@ class Lane:
         if was_high and self.pending_bytes < LOW_WATER_BYTES:
             self._on_relief()
 
+    def _keep_bound(self) -> None:
+        while self.pending_bytes > self._max_bytes and self._waiting:
+            self._give_up(self._waiting.popleft(), "overflow")
+
     def _give_up(self, debt: _Debt, counter: str) -> None:
-        self.pending_bytes -= len(debt.body.sealed)
+        self.pending_bytes -= debt.size
         self._board.count(counter, debt.body.count)
         debt.body.answered(is_routed=False, was_unsafe=debt.unsafe, is_lost=True)
 
@@ -172,13 +203,18 @@ class Lane:
                 debt.body.set_safe()
         self._on_relief()
 
-    def _watch_expiry(self) -> None:
-        if self._expiry is None and self._waiting and not self.is_open:
-            self._expiry = self._loop.call_at(self._waiting[0].body.expires_s, self._expire)
-
-    def _expire(self) -> None:
-        self._expiry = None
+    def _watch(self) -> None:
+        """Look again when the oldest body that waits expires, or the broker may have stalled."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        
+    def _looked(self) -> None:
+        self._look = None
         now_s = self._loop.time()
         while self._waiting and self._waiting[0].body.expires_s <= now_s:
             self._give_up(self._waiting.popleft(), "expired")
-        self._watch_expiry()
+        if self._in_flight and not self._is_stalled and now_s >= self._progress_s + STALLED_S:
+            self._is_stalled = True
+            self._set_safe()
+        self._watch()

@@ -2,6 +2,8 @@
 
 Before a set is made for a node, the node is asked for through the connections that are there: a broker that
 serves it already needs no second set. In doubt there are two, since repeats are dropped and missing events are not.
+
+The brokers of the sets, and of the reserve, are the delivery set: whom events are owed to.
 """
 
 import asyncio
@@ -13,8 +15,11 @@ import structlog
 
 from mirosd.bridge.control import Control
 from mirosd.bridge.kept_link import OPEN_DEADLINE_S
+from mirosd.bridge.lane import Lane
 from mirosd.bridge.producer_set import ProducerSet
+from mirosd.bridge.reserve import Reserve
 from mirosd.core.broker import BrokerAddress
+from mirosd.core.delivery_set import DeliverySet
 from mirosd.payloads import Producer
 
 log = structlog.get_logger()
@@ -32,9 +37,11 @@ class ProducerSets:
     """Thread: loop.
 
     Args:
-        make: makes a set for a peer's broker; it is not started.
+        reserve: what is owed to brokers of an earlier start.
+        make: makes a set for a peer's broker, with the lane that it is owed by already; it is not started.
         peer_address: gives where and as whom to reach a peer's broker, from a hosts-file entry.
         stop: told of each set that nobody needs any more.
+        on_change: told the delivery set whenever it has changed.
 
     Attributes:
         all: the sets, the own broker's first.
@@ -45,15 +52,30 @@ class ProducerSets:
         own: ProducerSet,
         control: Control,
         *,
-        make: Callable[[BrokerAddress], ProducerSet],
+        reserve: Reserve,
+        make: Callable[[BrokerAddress, Lane | None], ProducerSet],
         peer_address: Callable[[str], BrokerAddress],
         stop: Callable[[ProducerSet], None],
+        on_change: Callable[[DeliverySet], None],
     ) -> None:
         self.own = own
         self.all = [own]
         self._control, self._make, self._peer_address, self._stop = control, make, peer_address, stop
+        self._reserve, self._on_change = reserve, on_change
+        self._told: DeliverySet = self.delivery_set
         self._adopting = asyncio.Lock()
         self._adoptions: list[_Adoption] = []
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The lanes of the delivery set, the own broker's first."""
+        return [each.lane for each in self.all] + self._reserve.lanes
+
+    @property
+    def delivery_set(self) -> DeliverySet:
+        """The nodes behind each broker but our own that events are owed to."""
+        served = {each.address.display: frozenset(each.nodes) for each in self.all if each is not self.own}
+        return {broker: frozenset(nodes) for broker, nodes in self._reserve.brokers.items()} | served
 
     def of(self, node: str) -> ProducerSet | None:
         """Give the set of the broker that a node is behind."""
@@ -69,6 +91,7 @@ class ProducerSets:
                 await self._adopt(adoption, self._peer_address(producer.host))
         finally:
             self._adoptions.remove(adoption)
+            self._note()
 
     async def _attempts_over(self) -> None:
         """Wait for links that are being opened: the node may turn out to be behind one of those brokers.
@@ -107,7 +130,7 @@ class ProducerSets:
             there.move(address)
         else:
             self._part(node)
-            producer_set = self._make(address)
+            producer_set = self._make(address, self._reserve.claim(node, address.display))
             self.all.append(producer_set)
             producer_set.start()
             producer_set.add(node)
@@ -121,6 +144,8 @@ class ProducerSets:
             log.info("broker_shared", broker=producer_set.address.display, node=node)
             self._part(node)
             producer_set.add(node)
+            self._reserve.served(node)
+            self._note()
 
     def retire(self, node: str) -> None:
         """Nothing is owed to `node` any more; the last peer behind a broker takes its producers along."""
@@ -128,6 +153,13 @@ class ProducerSets:
             if adoption.node == node:
                 adoption.is_wanted = False
         self._part(node)
+        self._reserve.retire(node)
+        self._note()
+
+    def end_reserve(self) -> None:
+        """Who has not come back by now has no queues any more."""
+        self._reserve.close()
+        self._note()
 
     def display(self) -> list[dict[str, Any]]:
         """Give the sets for people: where, which nodes, whether the control link is up, and bytes not confirmed."""
@@ -141,6 +173,13 @@ class ProducerSets:
             }
             for each in self.all
         ]
+
+    def _note(self) -> None:
+        """Tell the delivery set, if it has changed."""
+        now = self.delivery_set
+        if now != self._told:
+            self._told = now
+            self._on_change(now)
 
     def _is_served(self, node: str, address: BrokerAddress) -> bool:
         """Say whether a set serves the node: one that is connected, or is about to be where the node was proved."""

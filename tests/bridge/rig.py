@@ -153,6 +153,8 @@ class BridgedHost:
             post_peer=lambda signal, payload: self.signs.append((signal, payload)),
             on_own_state=lambda _error: None,
             random=random.random,
+            former={},
+            on_delivery_set=lambda _brokers: None,
         )
 
     def _envelope(self, key: bytes, network: str) -> Envelope:

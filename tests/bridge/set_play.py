@@ -1,13 +1,24 @@
 """Producer sets without brokers: where each node is, is a dict of the test's; links are up or down as it says."""
 
 from mirosd.bridge.producer_sets import ProducerSets
+from mirosd.bridge.reserve import Reserve
 from mirosd.payloads import Producer
 
 
 class FakeLane:
-    """Owes nothing."""
+    """Owes nothing; `end` says how its time in the reserve ended."""
 
     pending_bytes = 0
+    end = ""
+
+    def __init__(self, name=""):
+        self.name = name
+
+    def dissolve(self):
+        self.end = "dissolved"
+
+    def close(self):
+        self.end = "closed"
 
 
 class FakeAddress(str):
@@ -21,9 +32,9 @@ class FakeAddress(str):
 class FakeSet:
     """One producer set; its link is the address that it is connected to."""
 
-    def __init__(self, address):
+    def __init__(self, address, lane=None):
         self.address = FakeAddress(address)
-        self.lane = FakeLane()
+        self.lane = lane or FakeLane()
         self.nodes = set()
         self.control_link = None
         self.is_started = self.is_untried = False
@@ -42,15 +53,26 @@ class FakeSet:
 
 
 class SetPlay:
-    """The sets of a daemon. `at` says which nodes are behind which address; `asked` who was asked for where."""
+    """The sets of a daemon. `at` says which nodes are behind which address; `asked` who was asked for where;
+    `told` each delivery set that was told; `former` is what an earlier start left."""
 
-    def __init__(self):
+    def __init__(self, former=None):
         self.at = {}
         self.asked, self.stopped = [], []
         self.on_ask = lambda: None
         self.own = FakeSet("own")
         self.own.control_link = "own"
-        self.sets = ProducerSets(self.own, self, make=FakeSet, peer_address=FakeAddress, stop=self.stopped.append)
+        self.told = []
+        self.reserve = Reserve(former or {}, FakeLane)
+        self.sets = ProducerSets(
+            self.own,
+            self,
+            reserve=self.reserve,
+            make=FakeSet,
+            peer_address=FakeAddress,
+            stop=self.stopped.append,
+            on_change=lambda brokers: self.told.append({broker: set(nodes) for broker, nodes in brokers.items()}),
+        )
 
     async def locate(self, node, link):
         """Control's part: who is behind a broker answers."""

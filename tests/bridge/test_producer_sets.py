@@ -148,3 +148,76 @@ def test_any_order_leaves_one_set_per_broker_and_per_node(steps):
         assert sum(len(each.nodes) for each in sets) == len(set().union(*(each.nodes for each in sets)))
         assert all(each.nodes or each is play.own for each in sets)
         assert not set(map(id, play.stopped)) & set(map(id, sets))
+
+
+# --- brokers of an earlier start -----------------------------------------------------
+
+
+def test_a_former_broker_is_owed_from_the_start():
+    """By a lane without a connection, which becomes the lane of the set that is made when its node is proved."""
+    play = SetPlay({"a": ["n"], "b": ["m"]})
+    before = play.sets.lanes[1:]
+    assert (["a", "b"], {}) == ([lane.name for lane in before], play.where)
+    play.adopt("n", "a")
+
+    assert ({"a": {"n"}}, before[0]) == (play.where, play.sets.of("n").lane)
+    assert [play.own.lane, *before] == play.sets.lanes
+    assert ["", ""] == [lane.end for lane in before]
+
+
+def test_a_former_broker_has_moved():
+    """Its node is proved elsewhere: what waited goes there."""
+    play = SetPlay({"a": ["n"]})
+    lane = play.sets.lanes[1]
+    play.adopt("n", "b")
+
+    assert ({"b": {"n"}}, lane) == (play.where, play.sets.of("n").lane)
+
+
+def test_another_node_of_a_former_broker_comes_first():
+    """It is the same broker: its lane is the set's, and the node that comes later joins it."""
+    play = SetPlay({"a": ["n"]})
+    lane = play.sets.lanes[1]
+    play.adopt("m", "a")
+    play.up("m")
+    play.at = {"a": {"n"}}
+    play.adopt("n", "a")
+
+    assert ({"a": {"m", "n"}}, lane) == (play.where, play.sets.of("n").lane)
+    assert [play.own.lane, lane] == play.sets.lanes
+
+
+def test_a_former_broker_is_served_already():
+    """It has two addresses: what its lane owes, the set that serves it owes as well."""
+    play = SetPlay({"a": ["n"], "b": ["m"]})
+    _, first, second = play.sets.lanes
+    play.adopt("n", "a")
+    play.up("n")
+    play.at = {"a": {"m"}}
+    play.adopt("m", "b")
+
+    assert ([play.own.lane, first], "", "dissolved") == (play.sets.lanes, first.end, second.end)
+
+
+def test_a_former_broker_without_nodes_is_owed_nothing():
+    """The last of them is forgotten by people, or its time is over."""
+    play = SetPlay({"a": ["n", "m"], "b": ["o"]})
+    _, first, second = play.sets.lanes
+    play.sets.retire("n")
+    assert "" == first.end
+    play.sets.retire("m")
+    assert ("closed", "") == (first.end, second.end)
+    play.sets.end_reserve()
+    assert ("closed", [play.own.lane]) == (second.end, play.sets.lanes)
+
+
+def test_each_change_of_the_delivery_set_is_told_once():
+    """The brokers that are waited for among them, until their nodes are proved elsewhere or given up."""
+    play = SetPlay({"a": ["n"], "b": ["m"]})
+    play.adopt("n", "a")
+    play.adopt("n", "a")
+    play.adopt("o", "c")
+    play.sets.end_reserve()
+    play.sets.retire("o")
+
+    assert [{"a": {"n"}, "b": {"m"}, "c": {"o"}}, {"a": {"n"}, "c": {"o"}}, {"a": {"n"}}] == play.told
