@@ -118,7 +118,7 @@ class Lane:
         self._in_flight.clear()
         self._keep_bound()
         self._set_safe()
-        self._watch()
+        self._looked()
 
     def blocked(self, is_blocked: bool) -> None:
         """The broker stopped or resumed reading (an alarm there)."""
@@ -135,8 +135,7 @@ class Lane:
             self._give_up(debt, "forgotten")
         self._in_flight.clear()
         self._waiting.clear()
-        if self._look is not None:
-            self._look.cancel()
+        self._stop_watching()
 
     def dissolve(self) -> None:
         """Owe nothing any more: another lane owes the same to this broker. Only before any connection."""
@@ -205,16 +204,21 @@ class Lane:
 
     def _watch(self) -> None:
         """Look again when the oldest body that waits expires, or the broker may have stalled."""
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
-        
+        if self._look is None and not self.is_idle:
+            left_s = self._waiting[0].body.expires_s - self._loop.time() if self._waiting else STALLED_S
+            self._look = self._loop.call_later(min(left_s, STALLED_S), self._looked)
+
     def _looked(self) -> None:
-        self._look = None
+        self._stop_watching()
         now_s = self._loop.time()
         while self._waiting and self._waiting[0].body.expires_s <= now_s:
             self._give_up(self._waiting.popleft(), "expired")
-        if self._in_flight and not self._is_stalled and now_s >= self._progress_s + STALLED_S:
+        if self._in_flight and now_s - self._progress_s >= STALLED_S:
             self._is_stalled = True
             self._set_safe()
         self._watch()
+
+    def _stop_watching(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None

@@ -98,7 +98,7 @@ class PeerLife(Region):
                 self.seen.shown_s = self.owner.reactor.now() if is_news else self.seen.shown_s
                 return is_news
             case Private.peer_routed:
-                self.seen.routed_s, self.seen.returned = self.now_s(), False
+                self.seen.reach(self.now_s())
             case Private.peer_returned:
                 self.seen.returned = True
             case Private.peer_link_up:

@@ -108,6 +108,12 @@ class Seen:
         self.rtt_ms = self.rtt_ms if rtt_ms is None else rtt_ms
         return True
 
+    def reach(self, now_s: float) -> None:
+        """A queue took our heartbeat. After one that came back it is a new queue, whose daemon was not heard yet."""
+        if self.returned:
+            self.heard_s = None
+        self.routed_s, self.returned = now_s, False
+
     def leave(self, start: int, sequence: int) -> bool:
         """Take a farewell; False when it is older than what was heard already."""
         if not self.is_fresh(start, sequence):

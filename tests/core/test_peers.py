@@ -93,6 +93,17 @@ def test_a_restarted_daemon_has_got_nothing_yet():
     assert Standing("one-way(in)") == standing(peer, 10.0)
 
 
+def test_a_crashed_daemon_is_alive_when_its_successor_was_heard():
+    """That a heartbeat is taken again says no more than that somebody is there: what was heard was its predecessor."""
+    peer = seen(heard_s=9.0, routed_s=8.0, returned=True)
+    peer.reach(9.5)
+    assert Standing("one-way(out)") == standing(peer, 9.6)
+    peer.hear(introduction(start=2), 1, None, now_s=9.7)
+    peer.reach(10.0)
+
+    assert Standing("alive") == standing(peer, 10.0)
+
+
 def test_a_proof_ends_what_went_before():
     """A node that answers a challenge has neither left nor crashed, and its old silence is over."""
     peer = seen(heard_s=1.0, left=True, returned=True, down="lost")
