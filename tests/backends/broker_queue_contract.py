@@ -1,5 +1,6 @@
 """What the daemon relies on in a broker's queues and consumers; goes with broker_contract.py."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -213,6 +214,20 @@ class TestConsumers:
             # an aborted link's acknowledgement may not have left
             assert again.bodies[-3:] == [b"2", b"3", b"4"]
             assert [i.redelivered for i in again.got[-3:]] == [True, True, False]
+
+    async def test_nobody_waits_for_its_end(self, rig: Rig) -> None:
+        """Who asked for a consumer's end may be cancelled meanwhile: it ends all the same, and the link goes on."""
+        async with linked(rig) as link:
+            queue = await make_queue(link)
+            inbox = await Inbox(acks=False).on(link, queue)
+            ending = asyncio.ensure_future(inbox.consumer.cancel())
+            await asyncio.sleep(0)
+            ending.cancel()
+            await published(link, b"1")
+            again = await Inbox().on(link, queue)
+            await eventually(lambda: again.got)
+
+            assert [b"1"] == again.bodies
 
     async def test_queue_deleted_under_it(self, rig: Rig) -> None:
         """A consumer whose queue is deleted hears it once; the link and other consumers go on."""
