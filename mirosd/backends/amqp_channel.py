@@ -22,6 +22,7 @@ class AmqpChannel:
     Attributes:
         raw: pika's channel, for what needs no answer.
         on_closed: called with the reason when the broker closes this channel alone.
+        on_gone: called with the channel's number when it is closed, for whatever reason.
         closed: done when the channel is closed, for whatever reason.
     """
 
@@ -30,6 +31,7 @@ class AmqpChannel:
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[Any] = self._loop.create_future()
         self.on_closed: Callable[[BrokerError], None] | None = None
+        self.on_gone: Callable[[int], None] | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
         try:
             self.raw = connection.channel(on_open_callback=self._answers(self._answer))
@@ -65,6 +67,8 @@ class AmqpChannel:
     def _on_close(self, _channel: Any, reason: BaseException) -> None:
         error = closed_error(self._address, reason)
         self.closed.set_result(None)
+        if self.on_gone is not None:
+            self.on_gone(self.raw.channel_number)
         if not self._answer.done():
             self._answer.set_exception(error)
         if self.on_closed is not None and isinstance(reason, ChannelClosedByBroker):

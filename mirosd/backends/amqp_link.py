@@ -13,14 +13,13 @@ from pika.spec import Basic, BasicProperties
 
 from mirosd.backends.amqp_channel import AmqpChannel, Confirms, brief_channel
 from mirosd.backends.amqp_errors import closed_error
+from mirosd.backends.amqp_frames import Publishing
 from mirosd.backends.amqp_wire import Wire
 from mirosd.core.broker import DIRECT_REPLY, BrokerAddress, Incoming, Outcome
 from mirosd.errors import BrokerError
 
 CLOSE_S = 1.0
 """Time an orderly close may take; a broker in alarm does not read, and so never answers."""
-
-PERSISTENT = 2  # AMQP 0-9-1 basic.properties.delivery-mode
 
 
 class AmqpConsumer:
@@ -59,17 +58,19 @@ class AmqpLink:
     ) -> None:
         self.address = address
         self.is_blocked = False
+        self.blocked_by = ""
         self._wire = wire
         self._connection = wire.connection
         self._publishing = publishing
+        self._frames = Publishing(publishing.raw.channel_number, wire.connection.params.frame_max)
         self._confirms = confirms
         self._on_lost = on_lost
         self._on_blocked = on_blocked
         self._is_over = False
         publishing.on_closed = self._lose
         self._connection.add_on_close_callback(lambda _, reason: self._lose(closed_error(address, reason)))
-        self._connection.add_on_connection_blocked_callback(lambda *_: self._block(True))
-        self._connection.add_on_connection_unblocked_callback(lambda *_: self._block(False))
+        self._connection.add_on_connection_blocked_callback(lambda _, frame: self._block(True, frame.method.reason))
+        self._connection.add_on_connection_unblocked_callback(lambda *_: self._block(False, self.blocked_by))
 
     def publish(
         self,
@@ -89,15 +90,20 @@ class AmqpLink:
         if self._is_over:
             return
         tag = self._confirms.next_tag(on_outcome)
-        properties = BasicProperties(
-            delivery_mode=PERSISTENT if persistent else None,
-            expiration=None if expiration_ms is None else str(expiration_ms),
-            headers=headers,
-            reply_to=reply_to,
-            correlation_id=correlation_id,
-            message_id=str(tag) if mandatory else None,  # see Confirms
+        self._wire.write(
+            self._frames.encode(
+                exchange,
+                routing_key,
+                body,
+                persistent=persistent,
+                mandatory=mandatory,
+                expiration=None if expiration_ms is None else str(expiration_ms),
+                headers=headers,
+                reply_to=reply_to,
+                correlation_id=correlation_id,
+                message_id=str(tag) if mandatory else None,  # see Confirms
+            )
         )
-        self._publishing.raw.basic_publish(exchange, routing_key, body, properties, mandatory)
 
     def flush(self) -> None:
         """Send now what was published."""
@@ -120,6 +126,17 @@ class AmqpLink:
                 channel.raw.queue_declare, queue=name, durable=durable, exclusive=exclusive, arguments=arguments
             )
             return str(answer.method.queue)
+
+    async def has_queue(self, name: str) -> bool:
+        """Say whether a queue is there."""
+        async with brief_channel(self._connection, self.address) as channel:
+            try:
+                await channel.call(channel.raw.queue_declare, queue=name, passive=True)
+            except BrokerError:
+                if self._is_over:
+                    raise
+                return False
+            return True
 
     async def bind_queue(self, queue: str, exchange: str, routing_key: str) -> None:
         """Bind; when this returns the broker has confirmed it."""
@@ -151,11 +168,10 @@ class AmqpLink:
         channel = await AmqpChannel.open(self._connection, self.address)
         early: list[Incoming] | None = []
 
-        def deliver(_channel: Any, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
-            incoming = _incoming(method, properties, body)
+        def deliver(incoming: Incoming) -> None:
             if early is not None:
                 early.append(incoming)
-            elif not self._is_over:
+            elif not self._is_over and channel.raw.is_open:
                 on_delivery(incoming)
 
         def begin() -> None:
@@ -177,7 +193,9 @@ class AmqpLink:
         try:
             await channel.call(channel.raw.basic_qos, prefetch_count=prefetch)
             channel.raw.add_on_cancel_callback(cancelled)
-            await channel.call(channel.raw.basic_consume, queue=queue, on_message_callback=deliver)
+            channel.on_gone = self._wire.deliveries.forget
+            self._wire.deliveries.takers[channel.raw.channel_number] = deliver
+            await channel.call(channel.raw.basic_consume, queue=queue, on_message_callback=_from_pika(deliver))
         except BaseException:
             if channel.raw.is_open:
                 channel.raw.close()
@@ -189,12 +207,15 @@ class AmqpLink:
     async def listen_for_replies(self, on_reply: Callable[[Incoming], None]) -> None:
         """Consume direct reply-to on the publishing channel, without acknowledgements."""
 
-        def deliver(_channel: Any, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+        def deliver(incoming: Incoming) -> None:
             if not self._is_over:
-                on_reply(_incoming(method, properties, body))
+                on_reply(incoming)
 
         await self._publishing.call(
-            self._publishing.raw.basic_consume, queue=DIRECT_REPLY, on_message_callback=deliver, auto_ack=True
+            self._publishing.raw.basic_consume,
+            queue=DIRECT_REPLY,
+            on_message_callback=_from_pika(deliver),
+            auto_ack=True,
         )
 
     async def close(self) -> None:
@@ -222,19 +243,26 @@ class AmqpLink:
             self.abort()
             self._on_lost(error)
 
-    def _block(self, is_blocked: bool) -> None:
-        self.is_blocked = is_blocked
+    def _block(self, is_blocked: bool, by: str) -> None:
+        self.is_blocked, self.blocked_by = is_blocked, by
         if self._on_blocked is not None and not self._is_over:
             self._on_blocked(is_blocked)
 
 
-def _incoming(method: Basic.Deliver, properties: BasicProperties, body: bytes) -> Incoming:
-    return Incoming(
-        tag=method.delivery_tag,
-        routing_key=method.routing_key,
-        body=body,
-        redelivered=method.redelivered,
-        headers=properties.headers,
-        reply_to=properties.reply_to,
-        correlation_id=properties.correlation_id,
-    )
+def _from_pika(take: Callable[[Incoming], None]) -> Callable[..., None]:
+    """Give what pika calls with a delivery that it has read itself (see Wire)."""
+
+    def taken(_channel: Any, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+        take(
+            Incoming(
+                tag=method.delivery_tag,
+                routing_key=method.routing_key,
+                body=body,
+                redelivered=method.redelivered,
+                headers=properties.headers,
+                reply_to=properties.reply_to,
+                correlation_id=properties.correlation_id,
+            )
+        )
+
+    return taken

@@ -5,7 +5,8 @@ is silent or talks another protocol (a descriptor and a task stay behind, measur
 asyncio's, and pika sees it as it would see its own transport: `write` and `abort` downwards, and upwards the four
 `_proto_*` methods through which pika's own adapters feed a connection.
 
-Writing gathers what one turn of the loop publishes into one send, at its end or when `flush` is called.
+Writing gathers what one turn of the loop publishes into one send, at its end or when `flush` is called. Deliveries
+are read from the stream before pika sees it (amqp_frames.py), from the first whole frame after the handshake on.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from pika.connection import ConnectionParameters
 from pika.credentials import PlainCredentials
 
 from mirosd.backends.amqp_errors import handshake_error, resolve_error, tcp_error, tls_error
+from mirosd.backends.amqp_frames import Deliveries
 from mirosd.core.broker import BrokerAddress
 from mirosd.errors import BrokerError
 
@@ -62,7 +64,11 @@ async def connect_tcp(address: BrokerAddress, progress: Progress, deadline_s: fl
     progress.passed(", ".join(str(sockaddr[0]) for _, sockaddr in candidates), now="tcp")
     error = BrokerError("resolve", f"{address.host!r} has no address")
     for family, sockaddr in candidates:
-        client = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            client = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as exc:  # no descriptor left, or a kind of address that this kernel lacks
+            error = tcp_error(address, exc)
+            continue
         try:
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -99,6 +105,7 @@ class Wire(asyncio.Protocol):
 
     Attributes:
         connection: pika's, fed by this stream alone.
+        deliveries: what reads deliveries instead of pika.
         ended: done when the stream is closed and its descriptor given back.
     """
 
@@ -112,6 +119,8 @@ class Wire(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._reason: Exception | None = None
         self._peer = ""
+        self._is_cut = False
+        self.deliveries = Deliveries(self._to_pika)
         self.connection = AsyncioConnection(
             ConnectionParameters(
                 host=address.host,
@@ -186,15 +195,23 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Feed pika. What it, or a callback above it, cannot bear ends this connection and no other."""
         try:
-            for offset in range(0, len(data), FEED_BYTES):
-                self.connection._proto_data_received(data[offset : offset + FEED_BYTES])
+            if self._is_cut:
+                self.connection.bytes_received += len(data)  # a sign of life, for pika's heartbeat
+                self.deliveries.feed(data)
+            else:
+                self._to_pika(data)
                 if not self._opened.done():
                     self._watch_handshake(data)
+                self._is_cut = self._opened.done() and not self.connection._frame_buffer
         except Exception as exc:  # noqa: BLE001 -- the boundary: junk from outside raises anything inside pika
             if self._opened.done():  # from a broker that was one; most likely a callback's own fault
                 self._loop.call_exception_handler({"message": "a callback of an AMQP link failed", "exception": exc})
             self._reason = exc
             self.abort()
+
+    def _to_pika(self, data: bytes) -> None:
+        for offset in range(0, len(data), FEED_BYTES):
+            self.connection._proto_data_received(data[offset : offset + FEED_BYTES])
 
     def _watch_handshake(self, data: bytes) -> None:
         if self._progress.stage != "amqp":

@@ -1,10 +1,16 @@
-"""When what pika writes is sent."""
+"""When what pika writes is sent; what becomes of a connection that this host cannot make."""
 
 import asyncio
+import errno
+import os
+import socket
 from typing import Any
 
-from mirosd.backends.amqp_wire import Progress, Wire
+import pytest
+
+from mirosd.backends.amqp_wire import Progress, Wire, connect_tcp
 from mirosd.core.broker import BrokerAddress
+from mirosd.errors import BrokerError
 
 HEADER = b"AMQP\0\0\x09\x01"
 
@@ -38,3 +44,16 @@ async def test_a_turn_of_the_loop_is_one_send() -> None:
     await asyncio.sleep(0)
 
     assert (before, at_once, transport.parts) == ([], [HEADER + b"1", b"23"], [HEADER + b"1", b"23"])
+
+
+async def test_no_descriptor_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without descriptors fails to connect like any other: whoever keeps the link tries again."""
+
+    def none_left(*_arguments: object) -> socket.socket:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket, "socket", none_left)
+    with pytest.raises(BrokerError, match="Too many open files") as caught:
+        await connect_tcp(BrokerAddress("192.0.2.1"), Progress(None), 1.0)
+
+    assert "tcp(silent)" == caught.value.code

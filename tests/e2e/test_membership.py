@@ -170,16 +170,20 @@ def test_it_is_unplugged(stage: Stage) -> None:
 def in_alarm(broker: Broker) -> Iterator[None]:
     """Have a broker find that it has no memory left."""
     broker.ctl("set_vm_memory_high_watermark", "0")
-    yield
-    broker.ctl("set_vm_memory_high_watermark", "absolute", "256MB")
+    try:
+        yield
+    finally:
+        broker.ctl("set_vm_memory_high_watermark", "absolute", "256MB")
 
 
 @contextmanager
 def hanging(broker: Broker) -> Iterator[None]:
     """Stop a broker in its tracks: its sockets stay open."""
     broker.pause()
-    yield
-    broker.resume()
+    try:
+        yield
+    finally:
+        broker.resume()
 
 
 @pytest.mark.parametrize("fault", [in_alarm, hanging])
