@@ -16,8 +16,13 @@ def results(seed: int, minutes: float, outcome: Outcome) -> dict[str, Any]:
         "seed": seed,
         "minutes": minutes,
         "faults": [
-            {**fault._asdict(), "well_after_s": round(well_after_s, 2), "missing": missing}
-            for fault, well_after_s, missing in outcome.ordeals
+            {
+                **ordeal.fault._asdict(),
+                "lasted_s": round(ordeal.lasted_s, 2),
+                "well_after_s": round(ordeal.well_after_s, 2),
+                "missing": ordeal.missing,
+            }
+            for ordeal in outcome.ordeals
         ],
         "before": outcome.before,
         "after": outcome.after,
