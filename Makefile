@@ -9,7 +9,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=
 PRIVATE := $(AS_ROOT) $(BIN)/python -m tests.lab.enter -- env HYPOTHESIS_STORAGE_DIRECTORY=/run/lab/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check coverage bench soak help
+.PHONY: demo test check coverage bench soak faults help
 
 demo: $(READY) ## two hosts in private network namespaces find each other and talk; DEMO_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m tests.lab.demo $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
@@ -30,11 +30,15 @@ soak: $(READY) ## three hosts in trouble, and what is left of it; MINUTES=10 SEE
 	@$(PRIVATE) $(BIN)/python -m tests.soak $(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)') \
 	  $(if $(SOAK_JSON),--json '$(SOAK_JSON)') $(if $(SOAK_LOGS),--logs '$(SOAK_LOGS)')
 
+faults: $(READY) ## each fault by name, and what became of every event; ONLY=NAME, FAULTS_JSON=FILE
+	@$(PRIVATE) $(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)") \
+	  $(if $(FAULTS_JSON),--json '$(FAULTS_JSON)') $(if $(FAULTS_LOGS),--logs '$(FAULTS_LOGS)')
+
 check: $(READY) ## formatter, linter, types, import floors: before each commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.lab -p tests.soak -p bench
+	$(BIN)/mypy -p tests.lab -p tests.soak -p tests.faults -p bench
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
 $(READY): pyproject.toml client/pyproject.toml packaging/dev/prepare

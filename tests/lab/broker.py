@@ -31,6 +31,7 @@ RIGHTS = {USER: (".*", ".*", ".*"), PEERS_USER: ("", r"^mirosd\.", ""), "guest":
 """Of each user: configure, write, read. `guest` (password guest) is as RabbitMQ ships it: from loopback only."""
 
 COOKIE = "LAB"
+ALARM = "{resource_limit, memory, node()}"
 BOOT_DEADLINE_S = 60.0  # five at once on two slow cores took 22 s
 CORE_PLUGINS = re.compile(
     "(rabbit|rabbit_common|rabbitmq_prelaunch|ra|aten|gen_batch_server|osiris|seshat|sysmon_handler|cuttlefish|getopt"
@@ -101,6 +102,18 @@ class Broker(Process):
             raise OSError(f"{erlang}: {answer.stdout or answer.stderr}")
         return answer.stdout[len("{ok, ") : -1]
 
+    def set_alarm(self) -> None:
+        """Have the broker believe that its memory is used up: it reads from no publisher until `clear_alarm`."""
+        self.call(f"rabbit_alarm:set_alarm({{{ALARM}, []}}), ok.")
+
+    def clear_alarm(self) -> None:
+        """End that."""
+        self.call(f"rabbit_alarm:clear_alarm({ALARM}), ok.")
+
+    def close_connections(self) -> None:
+        """End every client's connection."""
+        self.call('rabbit_networking:close_all_connections("lab"), ok.')
+
     def new_vhost(self) -> str:
         """Make a virtual host that nobody has used, with the usual rights, and give its name."""
         self._vhosts += 1
@@ -109,9 +122,11 @@ class Broker(Process):
         return name
 
     def reset(self) -> None:
-        """Leave what a new broker has: an empty virtual host "/". Connections are closed by the broker."""
+        """Leave what a new broker has: an empty virtual host "/", no alarm. Connections are closed by the broker."""
         emptied = '[rabbit_vhost:delete(V, <<"lab">>) || V <- rabbit_vhost:list_names()]'
         self.call(f'{emptied}, rabbit_vhost:add(<<"/">>, <<"lab">>){self._grants("/")}.')
+        self.call("[garbage_collect(P) || P <- processes()], ok.")
+        until(lambda: self.call("rabbit_alarm:get_alarms().") == "[]", what=f"no alarm at {self.host.name}")
 
     def _grants(self, vhost: str) -> str:
         grant = ', rabbit_auth_backend_internal:set_permissions(<<"{}">>, <<"{}">>, {}, <<"lab">>)'

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 from tests.lab.isolation import LAB_DIRECTORY, is_inside
 from tests.lab.waiting import until
 
+ROOT = Path(__file__).parents[2]
+BRIDGE, SLOW_BRIDGE = "br0", "br1"
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,10 +85,9 @@ class Lan:
         self._extra_addresses: list[tuple[Host, str]] = []
         self._old_addresses: dict[Host, str] = {}
         self._cables: list[Host] = []
+        self._slow_cable: subprocess.Popen[str] | None = None
         _ip("netns", "add", self.switch)
-        # no snooping: without a querier a bridge may drop multicast; no delay: ports forward at once
-        _ip("-n", self.switch, "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
-        _ip("-n", self.switch, "link", "set", "br0", "up")
+        self._bridge(BRIDGE)
         for number in range(1, hosts + 1):
             host = Host(f"h{number}", f"{prefix}.{number}", LAB_DIRECTORY / name / f"h{number}", f"{name}-h{number}")
             self.hosts.append(host)
@@ -106,7 +108,12 @@ class Lan:
         _ip(*inside, "link", "add", "eth0", "type", "veth", "peer", "name", host.name, "netns", self.switch)
         _ip(*inside, "address", "add", f"{host.address}/24", "broadcast", "+", "dev", "eth0")
         _ip(*inside, "link", "set", "eth0", "up")
-        _ip("-n", self.switch, "link", "set", host.name, "master", "br0", "up")
+        _ip("-n", self.switch, "link", "set", host.name, "master", BRIDGE, "up")
+
+    def _bridge(self, name: str) -> None:
+        # no snooping: without a querier a bridge may drop multicast; no delay: ports forward at once
+        _ip("-n", self.switch, "link", "add", name, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
+        _ip("-n", self.switch, "link", "set", name, "up")
 
     def _name_hosts(self) -> None:
         names = "127.0.0.1 localhost\n" + "".join(f"{host.address} {host.name}\n" for host in self.hosts)
@@ -124,11 +131,11 @@ class Lan:
         """Put the host's cable back in."""
         _ip("-n", self.switch, "link", "set", host.name, "up")
 
-    def partition(self, left: Sequence[Host], right: Sequence[Host]) -> None:
-        """Drop every frame between the two sides, silently: their links stay up."""
+    def partition(self, left: Sequence[Host], right: Sequence[Host], *, is_one_way: bool = False) -> None:
+        """Drop every frame between the two sides, or only those to the right, silently: their links stay up."""
         rules = [
             f'iifname "{one.name}" oifname "{other.name}" drop'
-            for here, there in ((left, right), (right, left))
+            for here, there in [(left, right)] + [(right, left)] * (not is_one_way)
             for one in here
             for other in there
         ]
@@ -137,6 +144,18 @@ class Lan:
     def lose(self, percent: int) -> None:
         """Drop this share (1 to 100) of all frames that cross the switch, at random."""
         self._filter(self.switch, "bridge", "forward", [f"numgen random mod 100 <= {percent - 1} drop"])
+
+    def lengthen(self, host: Host, delay_s: float) -> None:
+        """Have every frame from and to the host take this much longer (slow_cable.py); once until `heal`."""
+        far, near = f"{host.name}-far", f"{host.name}-near"
+        argv = [sys.executable, "-m", "tests.lab.slow_cable", str(delay_s), far, near]
+        inside = ["ip", "netns", "exec", self.switch]
+        self._slow_cable = subprocess.Popen([*inside, *argv], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert self._slow_cable.stdout is not None
+        assert self._slow_cable.stdout.readline() == "laid\n", "slow_cable ended"
+        self._bridge(SLOW_BRIDGE)
+        for link, bridge in ((far, BRIDGE), (near, SLOW_BRIDGE), (host.name, SLOW_BRIDGE)):
+            _ip("-n", self.switch, "link", "set", link, "up", "master", bridge)
 
     def close_port(self, host: Host, port: int, *, refuse: bool = False) -> None:
         """Swallow TCP packets to the host's port; `refuse=True` answers them with a reset instead."""
@@ -184,7 +203,7 @@ class Lan:
         self._filter(self.switch, "bridge", "forward", rules)
 
     def heal(self) -> None:
-        """Undo every fault: cables in, no filters, one address each."""
+        """Undo every fault: cables in, as short as they were, no filters, one address each."""
         for host in self._cables:
             _ip("-n", host.namespace, "link", "del", "eth1")
         self._cables.clear()
@@ -202,9 +221,20 @@ class Lan:
             _nft(namespace, "flush ruleset\n")
         for host in self.hosts:
             self.plug(host)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        cable, self._slow_cable = self._slow_cable, None
+        if cable is not None:
+            for host in self.hosts:
+                _ip("-n", self.switch, "link", "set", host.name, "master", BRIDGE)
+            cable.kill()
+            cable.communicate()
+            _ip("-n", self.switch, "link", "del", SLOW_BRIDGE)
 
     def close(self) -> None:
         """End every process on the hosts, take the LAN down and remove its files."""
+        self._shorten()
         for host in self.hosts:
             _end_all(host.namespace)
             _ip("netns", "del", host.namespace)

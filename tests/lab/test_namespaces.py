@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -15,6 +16,9 @@ PORT = 7000
 
 SILENCE_S = 0.3
 """Of a network that drops packets nothing comes however long one waits."""
+
+CABLE_S = 0.1
+"""Each way."""
 
 ANSWER_S = 30.0
 """The kernel asks again for an address, and sends a lost SYN again, only after a second each; and machines are slow."""
@@ -46,6 +50,19 @@ def answer_of(client: Host, server: Host, *, within_s: float = SILENCE_S) -> str
         except OSError:
             return "unreachable"
         return "connected"
+
+
+def is_heard(sender: Host, receiver: Host, *, within_s: float = SILENCE_S) -> bool:
+    """Tell whether a datagram arrives."""
+    with receiver.network(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("", PORT))
+        listener.settimeout(within_s)
+        with sender.network(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
+            speaker.sendto(b"hello", (receiver.address, PORT))
+        try:
+            return listener.recv(16) == b"hello"
+        except TimeoutError:
+            return False
 
 
 def test_no_host_has_a_way_out(lan: Lan) -> None:
@@ -127,6 +144,31 @@ def test_unplugged_cable(lan: Lan) -> None:
 
     lan.plug(h1)
     assert answer_of(h2, h1, within_s=ANSWER_S) == "connected"
+
+
+def test_partition_of_one_direction(lan: Lan) -> None:
+    """Nothing passes to the right side, while what its hosts send arrives; all of it does after healing."""
+    h1, h2, _ = lan.hosts
+    for sender, receiver in ((h1, h2), (h2, h1)):  # neighbours know each other from here on
+        assert is_heard(sender, receiver, within_s=ANSWER_S)
+    lan.partition([h1], [h2], is_one_way=True)
+    assert (False, True) == (is_heard(h1, h2), is_heard(h2, h1, within_s=ANSWER_S))
+
+    lan.heal()
+    assert is_heard(h1, h2, within_s=ANSWER_S)
+
+
+def test_long_cable(lan: Lan) -> None:
+    """A connection takes a way there and back over the long cable, whoever begins; healed, it may be another's."""
+    h1, h2, h3 = lan.hosts
+    for host, client, server in ((h1, h1, h2), (h2, h3, h2)):
+        lan.lengthen(host, CABLE_S)
+        began_s = time.monotonic()
+        assert answer_of(client, server, within_s=ANSWER_S) == "connected"
+        assert time.monotonic() - began_s >= 2 * CABLE_S
+
+        lan.heal()
+        assert answer_of(client, server, within_s=ANSWER_S) == "connected"
 
 
 @pytest.mark.parametrize(("refuse", "expected"), [(True, "refused"), (False, "silent")])

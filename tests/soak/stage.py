@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -29,7 +29,6 @@ PER_S = 50.0
 DEAD_ADDRESS = "10.77.0.99"
 SETTINGS: dict[str, Any] = {"discovery": {"lan": {"enabled": True, "cache_minutes": 1}}}
 """Searched again every minute: so a daemon that was started again does, soon, what one that never ended does."""
-ALARM = "{resource_limit, memory, node()}"
 
 
 class Account(NamedTuple):
@@ -53,6 +52,9 @@ class ObservedDaemon(Daemon):
 class Talker:
     """The program of a host (talker.py). Each start of it is another sender."""
 
+    MODULE = "tests.soak.talker"
+    """What is run; it takes a name, and commands as talker.py does."""
+
     def __init__(self, host: Host) -> None:
         """Describe it; nothing runs yet."""
         self.log_path = host.directory / "talker.log"
@@ -70,7 +72,7 @@ class Talker:
         self._starts += 1
         with self.log_path.open("a") as log:
             self._process = self._host.popen(
-                [sys.executable, "-m", "tests.soak.talker", self.name],
+                [sys.executable, "-m", self.MODULE, self.name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -110,14 +112,16 @@ class Talker:
 class Stage:
     """The hosts, by name, with what runs on them."""
 
-    def __init__(self, lan: Lan, brokers: dict[str, Broker]) -> None:
-        """Describe the daemons and programs; nothing is started."""
+    DAEMON: type[Daemon] = ObservedDaemon
+    TALKER: type[Talker] = Talker
+
+    def __init__(self, lan: Lan, brokers: dict[str, Broker], settings: Mapping[str, Any] = SETTINGS) -> None:
+        """Describe the daemons, with settings of theirs, and programs; nothing is started."""
         self.lan, self.brokers = lan, brokers
         self.daemons = {
-            name: ObservedDaemon(lan[name], brokers[name], hosts=self._others(name), settings=SETTINGS)
-            for name in HOSTS
+            name: self.DAEMON(lan[name], brokers[name], hosts=self._others(name), settings=settings) for name in HOSTS
         }
-        self.talkers = {name: Talker(lan[name]) for name in HOSTS}
+        self.talkers = {name: self.TALKER(lan[name]) for name in HOSTS}
         self._of_the_dead: Accounts = {}
 
     def start(self) -> None:
@@ -208,11 +212,12 @@ class Stage:
 
     def befall(self, fault: Fault) -> None:
         """Bring a fault about, let it last, and mend it."""
-        with self._broken(fault):
+        with self.broken(fault):
             time.sleep(fault.seconds)
 
     @contextmanager
-    def _broken(self, fault: Fault) -> Iterator[None]:
+    def broken(self, fault: Fault) -> Iterator[None]:
+        """Bring a fault about, and mend it when the block is left."""
         match fault.kind:
             case "daemon killed":
                 self.daemons[fault.host].kill()
@@ -233,9 +238,9 @@ class Stage:
                 self.brokers[fault.host].start()
                 self.brokers[fault.host].wait_ready()
             case "broker in alarm":
-                self.brokers[fault.host].call(f"rabbit_alarm:set_alarm({{{ALARM}, []}}), ok.")
+                self.brokers[fault.host].set_alarm()
                 yield
-                self.brokers[fault.host].call(f"rabbit_alarm:clear_alarm({ALARM}), ok.")
+                self.brokers[fault.host].clear_alarm()
             case "link down":
                 self.lan.unplug(self.lan[fault.host])
                 yield
