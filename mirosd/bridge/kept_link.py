@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 
@@ -81,39 +82,41 @@ class KeptLink:
         while True:
             lost: asyncio.Future[BrokerError] = asyncio.get_running_loop().create_future()
             try:
-                link = await self._connector.open(
-                    self.address,
-                    deadline_s=OPEN_DEADLINE_S,
-                    name=self.name,
-                    on_lost=lambda error, lost=lost: None if lost.done() else lost.set_result(error),  # type: ignore[misc]
-                    on_blocked=self._on_blocked,
-                )
+                link = await self._open(lambda error, lost=lost: None if lost.done() else lost.set_result(error))  # type: ignore[misc]
             except BrokerError as error:
                 self._down(error)
                 self._attempt_is_over()
             else:
+                self.link, attempt, self._told = link, 0, ""
+                self._attempt_is_over()
+                self._log("broker_connected", broker=self.address.display, link=self.name)
                 try:
-                    await self._on_up(link)
-                except BrokerError as error:
-                    link.abort()
-                    self._down(error)
-                    self._attempt_is_over()
-                except BaseException:
-                    link.abort()
-                    raise
-                else:
-                    self.link, attempt, self._told = link, 0, ""
-                    self._attempt_is_over()
-                    self._log("broker_connected", broker=self.address.display, link=self.name)
-                    try:
-                        reason = await lost
-                    finally:
-                        self.link = None
-                        if not lost.done():
-                            link.abort()
-                    self._down(reason)
+                    reason = await lost
+                finally:
+                    self.link = None
+                    if not lost.done():
+                        link.abort()
+                self._down(reason)
             await self._pause(delay_s(attempt, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, random=self._random))
             attempt += 1
+
+    async def _open(self, on_lost: Callable[[Any], None]) -> Link:
+        """Give an open link that was made ready. BrokerError for whatever goes wrong: no fault ends the trying."""
+        try:
+            link = await self._connector.open(
+                self.address, deadline_s=OPEN_DEADLINE_S, name=self.name, on_lost=on_lost, on_blocked=self._on_blocked
+            )
+            try:
+                await self._on_up(link)
+            except BaseException:
+                link.abort()
+                raise
+        except BrokerError:
+            raise
+        except Exception as exc:
+            log.exception("link_failed", broker=self.address.display, link=self.name)
+            raise BrokerError("internal", f"{self.address.display}: {exc!r}") from exc
+        return link
 
     async def _pause(self, pause_s: float) -> None:
         try:

@@ -32,6 +32,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.is_up = False
+        self.faults: list[Exception] = []
         self.tried: list[tuple[float, str]] = []
         self.ups: list[FakeLink] = []
         self.downs: list[str] = []
@@ -49,11 +50,13 @@ class Scene:
         self.tried.append((asyncio.get_running_loop().time(), address.host))
         await asyncio.sleep(1)
         if not self.is_up:
-            raise BrokerError("tcp(refused)", "no")
+            raise self.faults.pop() if self.faults else BrokerError("tcp(refused)", "no")
         return FakeLink(on_lost)
 
     async def _up(self, link: FakeLink) -> None:
         self.ups.append(link)
+        if self.faults:
+            raise self.faults.pop()
 
 
 def test_who_waits_for_an_attempt_waits_for_no_pause() -> None:
@@ -95,6 +98,26 @@ def test_pauses_are_as_long_as_ever_when_nobody_waits() -> None:
         pauses = [after - before for before, after in pairwise(tried)]
 
         assert {1.0 + LONGEST_PAUSE_S} == set(pauses)
+        await scene.kept.stop()
+
+    run_virtually(test())
+
+
+def test_no_fault_ends_the_trying() -> None:
+    """One that nobody foresaw, in opening or in making ready: logged, told, and the link is tried again."""
+
+    async def test() -> None:
+        scene = Scene()
+        scene.faults.append(OSError("no descriptor left"))
+        scene.kept.start()
+        await asyncio.sleep(1.5)
+        scene.is_up = True
+        scene.faults.append(ZeroDivisionError())
+        await asyncio.sleep(30)
+
+        assert ["internal", "internal"] == scene.downs
+        assert [True, False] == [link.is_aborted for link in scene.ups]
+        assert scene.kept.link is scene.ups[-1]
         await scene.kept.stop()
 
     run_virtually(test())
