@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
+from typing import cast
 
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.connection import ConnectionParameters
@@ -185,8 +186,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start pika's handshake."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._peer, *_ = transport.get_extra_info("peername") or ("",)  # None: it was reset before we got here
         if self._address.tls:
             self._progress.passed(transport.get_extra_info("cipher")[1], now="amqp")
