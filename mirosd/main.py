@@ -5,8 +5,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import uvloop
 
 from mirosd import __version__, logs
 from mirosd.core.config import parse_config
@@ -21,7 +23,11 @@ EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+) -> int:
     """Run the daemon; gives the exit status: 0 stopped in order, 1 cannot start, 2 the configuration is wrong."""
     options = _arguments(argv)
     try:
@@ -36,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     logs.configure(options.log_format or settings.log.format, settings.log.level)
     try:
-        return asyncio.run(_run(options.config, settings))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(_run(options.config, settings))
     except StartError as error:
         print(f"mirosd cannot start: {error}", file=sys.stderr)
         return EXIT_FAILED

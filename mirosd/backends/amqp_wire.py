@@ -14,7 +14,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.connection import ConnectionParameters
@@ -75,7 +75,7 @@ async def connect_tcp(address: BrokerAddress, progress: Progress, deadline_s: fl
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
             async with asyncio.timeout(deadline_s / len(candidates)):
-                await loop.sock_connect(client, sockaddr)
+                await loop.sock_connect(client, _with_scope(sockaddr))
         except OSError as exc:  # TimeoutError is one
             client.close()
             error = tcp_error(address, exc)
@@ -86,6 +86,13 @@ async def connect_tcp(address: BrokerAddress, progress: Progress, deadline_s: fl
             progress.passed(f"{sockaddr[0]}:{sockaddr[1]}", now="tls" if address.tls else "amqp")
             return client
     raise error
+
+
+def _with_scope(sockaddr: tuple[Any, ...]) -> tuple[str, int]:
+    """Give an address whose interface, if it has one, is in its text: uvloop looks at host and port alone."""
+    host, port, *others = sockaddr
+    scope = others[1] if len(others) > 1 else 0
+    return (f"{host}%{scope}" if scope else host), port
 
 
 async def _resolve(loop: asyncio.AbstractEventLoop, address: BrokerAddress) -> list[tuple[int, tuple[str, int]]]:

@@ -2,7 +2,8 @@
 
 At SIGUSR1 it writes one JSON object to `written_by(pid)`: how many objects of each class of mirosd,
 its client's library, pika and asyncio are alive, after a collection, and how many timers and tasks are pending. What
-can be seen from outside, threads and descriptors, needs none of this.
+can be seen from outside, threads and descriptors, needs none of this. It runs on asyncio's own event loop, since
+nobody can count uvloop's timers.
 """
 
 import asyncio
@@ -46,4 +47,4 @@ def _write(*_signal: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGUSR1, _write)
-    sys.exit(main())
+    sys.exit(main(new_loop=asyncio.new_event_loop))
