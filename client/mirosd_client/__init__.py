@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mirosd_client.networked import NetworkedActiveObject as NetworkedActiveObject
     from mirosd_client.networked import NetworkedFactory as NetworkedFactory
     from mirosd_client.peer_watch import PeerWatch as PeerWatch
+    from mirosd_client.receipt import Receipt as Receipt
     from mirosd_client.received import Received as Received
     from mirosd_client.subscription import Subscription as Subscription
 
@@ -33,6 +34,7 @@ _HOME = {
     "NetworkedActiveObject": "mirosd_client.networked",
     "NetworkedFactory": "mirosd_client.networked",
     "PeerWatch": "mirosd_client.peer_watch",
+    "Receipt": "mirosd_client.receipt",
     "Received": "mirosd_client.received",
     "Subscription": "mirosd_client.subscription",
     "register": "mirosd_client.codec",

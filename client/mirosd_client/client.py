@@ -5,14 +5,11 @@ charts of the process share. It may be made before the daemon runs, or while it 
 stopped: `transmit` never blocks, its events wait in the window.
 """
 
-import atexit
 import logging
-import os
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self, TypeAlias, overload
 
 from mirosd_client import codec
 from mirosd_client.errors import (
@@ -22,7 +19,9 @@ from mirosd_client.errors import (
     PayloadTooLarge,
 )
 from mirosd_client.limits import MAX_PAYLOAD_BYTES
+from mirosd_client.open_clients import CLOSE_S, OPEN_CLIENTS
 from mirosd_client.peer_watch import PeerWatch
+from mirosd_client.receipt import Receipt
 from mirosd_client.received import Received, taker
 from mirosd_client.record import Record
 from mirosd_client.session import Session
@@ -32,8 +31,6 @@ from mirosd_client.window import WINDOW_BYTES, OnFull
 from mirosd_client.wire import DEFAULT_ROUTING_KEY as DEFAULT_ROUTING_KEY  # noqa: PLC0414 -- for charts too
 from mirosd_client.wire import Network
 
-CLOSE_S = 2.0
-"""How long closing waits for accepted events to be safe."""
 HANG_UP_S = 0.5
 """How long closing waits for the reactor's thread, which a callback may be holding."""
 ASK_S = 10.0
@@ -48,6 +45,11 @@ class EventLike(Protocol):
 
     signal_name: str
     payload: Any
+
+
+Signal: TypeAlias = str | EventLike
+Yes: TypeAlias = Literal[True]
+No: TypeAlias = Literal[False]
 
 
 class Client:
@@ -73,44 +75,67 @@ class Client:
         self._window_bytes = window_bytes
         self._reactor = reactor or default_reactor()
         self.is_closed = False
-        self._said_full = False
         self._session = Session(self._reactor, socket, window_bytes)
         self._is_started = True
         self._session.connection.start()
-        _clients.add(self)
+        OPEN_CLIENTS.add(self)
 
     @property
     def id(self) -> bytes:
         """The public id of this process, which its events carry."""
         return self._session.client
 
+    @overload
     def transmit(
         self,
-        signal: str | EventLike,
+        signal: Signal,
+        payload: Any = ...,
+        *,
+        routing_key: str = ...,
+        network: str = ...,
+        receipt: Literal[False] = False,
+    ) -> bool: ...
+
+    @overload
+    def transmit(
+        self, signal: Signal, payload: Any = ..., *, routing_key: str = ..., network: str = ..., receipt: Yes
+    ) -> Receipt | None: ...
+
+    def transmit(
+        self,
+        signal: Signal,
         payload: Any = None,
         *,
         routing_key: str = DEFAULT_ROUTING_KEY,
         network: str = "mesh",
-    ) -> bool:
+        receipt: bool = False,
+    ) -> bool | Receipt | None:
         """Send an event to everybody whose binding key matches, but not back to this client.
 
         Args:
             signal: its name, or a miros Event (whose payload is taken).
+            receipt: give what tells what becomes of the event, on the mesh alone.
 
         Returns:
-            True when the event is accepted: it stays in the window until it is settled.
+            True when the event is accepted: it stays in the window until it is settled. With a receipt that, or None.
 
         Raises:
             UnregisteredTypeError, PayloadTooLarge: the payload cannot cross.
-            LocalProtocolError: the signal's name or the routing key cannot cross.
+            LocalProtocolError: the signal's name or the routing key cannot cross, or lines for people want a receipt.
             WindowFullError: only with on_full="raise".
+            TooManyReceiptsError: 10,000 receipts wait already.
         """
         if isinstance(signal, str):
             name = signal
         else:
             name, payload = signal.signal_name, signal.payload
         return self.send(
-            name, codec.encode(payload), codec.CONTENT_TYPE, routing_key=routing_key, network=NETWORKS[network]
+            name,
+            codec.encode(payload),
+            codec.CONTENT_TYPE,
+            routing_key=routing_key,
+            network=NETWORKS[network],
+            receipt=receipt,
         )
 
     def send(
@@ -123,7 +148,8 @@ class Client:
         network: Network = Network.MESH,
         chart_number: int = 0,
         on_full: OnFull | None = None,
-    ) -> bool:
+        receipt: bool = False,
+    ) -> bool | Receipt | None:
         """Send an event whose payload is encoded already, as `transmit` does."""
         if self.is_closed:
             raise ClientClosedError("this client is closed; it accepts no more events")
@@ -132,14 +158,17 @@ class Client:
         session = self._session if self._is_started else self._started()
         line = session.line(network, routing_key, chart_number, content_type, signal)
         window = session.window
-        with window.lock:
-            is_accepted = window.accept(line, data, self._reactor.now(), on_full or self._on_full)
-        if is_accepted:
+        accepted: bool | Receipt | None
+        if receipt:
+            accepted = session.receipts.accept(line, data, on_full or self._on_full)
+        else:
+            with window.lock:
+                accepted = window.accept(line, data, self._reactor.now(), on_full or self._on_full)
+        if accepted:
             session.connection.outlet.kick()
-        elif network is Network.MESH and not self._said_full:
-            self._said_full = True
-            log.warning("the window is full of events that no daemon has taken: transmit() refuses more (and counts)")
-        return is_accepted
+        elif network is Network.MESH:
+            session.warn_full()
+        return accepted
 
     def subscribe(
         self,
@@ -223,14 +252,14 @@ class Client:
         self._session.counts[reason] += 1
 
     def counters(self) -> dict[str, int]:
-        """Give what was accepted, and each event that was not delivered or not taken, by reason."""
+        """Give what was accepted, and each event that was not delivered or not taken, by reason: see COUNTERS."""
         return self._session.counters()
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
         """Accept no more events, wait until the accepted ones are safe (at most `timeout_s`), disconnect."""
         if not self.is_closed:
             self.is_closed = True
-            self._finish(timeout_s)
+            self.finish(timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -240,9 +269,9 @@ class Client:
     ) -> None:
         self.close()
 
-    def _finish(self, timeout_s: float) -> None:
+    def finish(self, timeout_s: float) -> None:
         """Wait until everything is safe, then disconnect."""
-        _clients.discard(self)
+        OPEN_CLIENTS.discard(self)
         if not self._is_started:
             return
         if not self.wait_safe(timeout_s):
@@ -250,10 +279,10 @@ class Client:
                 unsafe = self._session.window.unsafe
             log.warning("%d accepted events were not safe when the client was closed", unsafe)
         if self._reactor.in_thread():
-            self._session.connection.close()
+            self._session.close()
             return
         is_closed = threading.Event()
-        self._reactor.call(self._session.connection.close)
+        self._reactor.call(self._session.close)
         self._reactor.call(is_closed.set)
         is_closed.wait(HANG_UP_S)
 
@@ -263,25 +292,8 @@ class Client:
             self._session.connection.start()
         return self._session
 
-    def _become_another(self) -> None:
-        """In a forked child: a session of its own, which connects when it is first used (most children only exec)."""
-        self._session.connection.abandon()
+    def become_another(self) -> None:
+        """In a forked child: have a session of its own, which connects when first used (most children only exec)."""
+        self._session.abandon()
         self._session = Session(self._reactor, self._path, self._window_bytes)
         self._is_started = False
-
-
-def _finish_all() -> None:
-    """At exit: two seconds for all clients together. They still accept: charts may be running to the last."""
-    deadline_s = time.monotonic() + CLOSE_S
-    for client in list(_clients):
-        client._finish(max(0.0, deadline_s - time.monotonic()))
-
-
-def _after_fork_in_child() -> None:
-    for client in _clients:
-        client._become_another()
-
-
-_clients: set[Client] = set()  # those that are not closed
-atexit.register(_finish_all)
-os.register_at_fork(after_in_child=_after_fork_in_child)  # after the reactor's, which was imported before

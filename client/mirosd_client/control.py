@@ -3,6 +3,7 @@
 It needs no thread and imports no miros, so that a command line is quick.
 """
 
+import math
 import os
 import socket as socketlib
 import time
@@ -11,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mirosd_client import codec
-from mirosd_client.errors import DaemonUnavailableError, RemoteProtocolError
+from mirosd_client.errors import DaemonUnavailableError, RemoteProtocolError, SilentDaemonError
 from mirosd_client.hlc import HybridClock
 from mirosd_client.messages import (
     Ask,
@@ -19,6 +20,8 @@ from mirosd_client.messages import (
     DaemonMessage,
     Done,
     Failed,
+    Fate,
+    Follow,
     Hello,
     Row,
     Welcome,
@@ -40,6 +43,8 @@ from mirosd_client.wire import (
 )
 
 ANSWER_S = 10.0
+SETTLE_S = 2.0
+"""How long a tool waits for a broker that is away: one that restarts is back by then, and people still wait."""
 RECEIVE_BYTES = 64 * 1024
 
 
@@ -109,10 +114,10 @@ class ControlConnection:
                 case Failed(id=id_, code=code, message=text) if id_ == number:
                     raise refusal(code, text)
 
-    def transmit(self, signal: str, payload: Any, routing_key: str) -> Settled:
-        """Send one event, wait until it is safe, and give how far it has come.
+    def transmit(self, signal: str, payload: Any, routing_key: str, settle_s: float = SETTLE_S) -> Fate | None:
+        """Send one event, wait until it is safe, and give what became of it.
 
-        With `settled` behind `safe`, a broker that is away still has to get it.
+        None: `settle_s` seconds later a broker that is away still has to get it.
 
         Raises:
             UnregisteredTypeError, PayloadTooLarge: the payload cannot cross.
@@ -121,11 +126,21 @@ class ControlConnection:
         sequence = self._sequence = self._sequence + 1
         data = codec.encode(payload)
         event = Record(self._client, 0, sequence, self._clock.now(), 0, codec.CONTENT_TYPE, signal, b"", data)
+        self._say(Follow([sequence]))
         self._send(encode_events(Network.MESH, routing_key, encode_record(event)))
-        while True:
-            message = self._receive(self._timeout_s)
-            if isinstance(message, Settled) and message.safe >= sequence:
+        is_safe, until_s = False, math.inf
+        while (left_s := until_s - time.monotonic()) > 0:
+            try:
+                message = self._receive(min(self._timeout_s, left_s))
+            except SilentDaemonError:
+                if is_safe:
+                    break
+                raise
+            if isinstance(message, Fate) and sequence in message.sequences:
                 return message
+            if isinstance(message, Settled) and message.safe >= sequence and not is_safe:
+                is_safe, until_s = True, time.monotonic() + settle_s
+        return None
 
     def interrupt(self) -> None:
         """Let go of who waits for an answer, by DaemonUnavailableError; any thread may call it."""
@@ -152,7 +167,7 @@ class ControlConnection:
             raise RemoteProtocolError("what answers at this socket does not speak this program's protocol")
         return welcome
 
-    def _say(self, message: Hello | Ask) -> None:
+    def _say(self, message: Hello | Ask | Follow) -> None:
         self._send(encode_message(message))
 
     def _send(self, frame: bytes) -> None:
@@ -168,7 +183,7 @@ class ControlConnection:
                 self._socket.settimeout(max(0.001, deadline_s - time.monotonic()))
                 data = self._socket.recv(RECEIVE_BYTES)
             except TimeoutError as exc:
-                raise DaemonUnavailableError("mirosd is there but does not answer (is it stopped?)") from exc
+                raise SilentDaemonError("mirosd is there but does not answer (is it stopped?)") from exc
             except OSError as exc:
                 raise DaemonUnavailableError(f"the connection to mirosd broke: {exc}") from exc
             if not data:

@@ -34,6 +34,10 @@ class DaemonUnavailableError(MirosdError):
     code = "daemon_unavailable"
 
 
+class SilentDaemonError(DaemonUnavailableError):
+    """The daemon is connected and said nothing for as long as it was waited for."""
+
+
 class DaemonRefusedError(MirosdError):
     """The daemon answered a request, or the hello, with an error."""
 
@@ -67,6 +71,12 @@ class WindowFullError(MirosdError):
     """The window holds `window_bytes` of events that are not yet safe, and `on_full` is "raise"."""
 
     code = "window_full"
+
+
+class TooManyReceiptsError(MirosdError):
+    """As many receipts as a client may have wait already; the event was not accepted."""
+
+    code = "too_many_receipts"
 
 
 class ClientClosedError(MirosdError):

@@ -19,5 +19,9 @@ MAX_ROUTING_KEY_BYTES = 255
 MAX_SIGNAL_CHARS = 128
 """Longest signal name that a receiver makes an Event of."""
 
+MAX_RECEIPTS = 10_000
+"""Receipts of one client that wait for their answer: some 10 MB of it at the most. A program that needs more of them at
+once wants counters."""
+
 EVENT_TTL_S = 50.0
 """Seconds from `transmit()` until nobody tries to deliver an event any more; the ancestor's queue TTL."""

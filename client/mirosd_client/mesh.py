@@ -13,6 +13,7 @@ from miros.event import Event, signals
 from mirosd_client import codec
 from mirosd_client.client import Client
 from mirosd_client.errors import RemoteProtocolError
+from mirosd_client.receipt import Receipt
 from mirosd_client.received import source_text
 from mirosd_client.record import Record
 from mirosd_client.shell.reactor import default_reactor
@@ -102,7 +103,7 @@ class Mesh:
         if subscription is not None:
             subscription.close()
 
-    def transmit(self, event: Any) -> bool:
+    def transmit(self, event: Any, *, receipt: bool = False) -> bool | Receipt | None:
         """Send an event; as MirosNets.transmit."""
         checked(event)
         return self._client.send(
@@ -112,6 +113,7 @@ class Mesh:
             routing_key=self.tx_routing_key,
             chart_number=self._number,
             on_full=self._on_full,
+            receipt=receipt,
         )
 
     def _take(self, record: Record) -> None:

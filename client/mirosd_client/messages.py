@@ -3,16 +3,19 @@
 Each is a JSON object whose `type` names it. A connection begins with Hello and
 Welcome (or Closing); after that a client may subscribe, transmit (EVENTS frames)
 and ask. An Ask is answered by any number of Row messages and one Done or Failed
-with the same id; answers to different asks may interleave.
+with the same id; answers to different asks may interleave. A Follow is answered by
+Fates, each when its events are settled.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from mirosd_client.errors import DaemonRefusedError, LocalProtocolError, NotPermittedError, RemoteProtocolError
 from mirosd_client.limits import MAX_FRAME_BYTES
 from mirosd_client.wire import FrameType, encode_frame
+
+FateWord = Literal["delivered", "partial", "unheard", "lost", "unknown"]
 
 
 class Hello(msgspec.Struct, tag="hello", tag_field="type", frozen=True):
@@ -47,6 +50,15 @@ class Ask(msgspec.Struct, tag="ask", tag_field="type", frozen=True):
     args: dict[str, Any] = {}
 
 
+class Follow(msgspec.Struct, tag="follow", tag_field="type", frozen=True):
+    """Client -> daemon: say what becomes of the mesh events with these sequence numbers, which rise.
+
+    Said before they are handed over, and again on the next connection for those that no Fate has come for.
+    """
+
+    sequences: list[int]
+
+
 class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
     """Daemon -> client: the version chosen, this host's node id and name, the client id (hex), the caller's rights."""
 
@@ -72,6 +84,33 @@ class Unroutable(msgspec.Struct, tag="unroutable", tag_field="type", frozen=True
     """
 
     routing_key: str
+
+
+class Fate(msgspec.Struct, tag="fate", tag_field="type", frozen=True):
+    """Daemon -> client: these events, which were followed, are settled; before the SETTLED that covers them.
+
+    The numbers are of brokers, by their answer for each of the events; `is_known` is False for what was followed too
+    late: nothing is known of it.
+    """
+
+    sequences: list[int]
+    confirmed: int = 0
+    unroutable: int = 0
+    expired: int = 0
+    overflow: int = 0
+    nacked: int = 0
+    forgotten: int = 0
+    is_known: bool = True
+
+    @property
+    def outcome(self) -> FateWord:
+        """In a word: delivered, partial, unheard, lost or unknown; see Receipt.outcome."""
+        if not self.is_known:
+            return "unknown"
+        losses = self.expired + self.overflow + self.nacked + self.forgotten
+        if self.confirmed:
+            return "partial" if losses else "delivered"
+        return "lost" if losses else "unheard"
 
 
 class Row(msgspec.Struct, tag="row", tag_field="type", frozen=True):
@@ -103,8 +142,8 @@ class Closing(msgspec.Struct, tag="closing", tag_field="type", frozen=True):
     message: str
 
 
-ClientMessage = Hello | Subscribe | Unsubscribe | Ask
-DaemonMessage = Welcome | Subscribed | Unroutable | Row | Done | Failed | Closing
+ClientMessage = Hello | Subscribe | Unsubscribe | Ask | Follow
+DaemonMessage = Welcome | Subscribed | Unroutable | Fate | Row | Done | Failed | Closing
 
 _encoder = msgspec.json.Encoder()
 _client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)

@@ -14,12 +14,13 @@ import sys
 import time
 import warnings
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 from mirosd_client.client import DEFAULT_ROUTING_KEY, Client
 from mirosd_client.default_client import default_client
 from mirosd_client.errors import DaemonUnavailableError, MirosApiException
 from mirosd_client.mesh import Deserializer, Mesh, OnMesh, Serializer
+from mirosd_client.receipt import Receipt
 from mirosd_client.shell.step import TraceRecord
 from mirosd_client.snoop import OnSnoop, SnoopNet
 from mirosd_client.snoop_line import SnoopLine, move_line, read_trace
@@ -134,18 +135,26 @@ class MirosNets:
         for network in (self.mesh, *self.snoop):
             network.stop()
 
-    def transmit(self, event: Any) -> bool:
+    @overload
+    def transmit(self, event: Any, *, receipt: Literal[False] = ...) -> bool: ...
+
+    @overload
+    def transmit(self, event: Any, *, receipt: Literal[True]) -> Receipt | None: ...
+
+    def transmit(self, event: Any, *, receipt: bool = False) -> bool | Receipt | None:
         """Send an event to every chart whose rx_routing_key matches, but this one. Never blocks.
 
         Returns:
             True when it is accepted: it reaches, once and in order, every chart that is
             subscribed by then. False when too much waits for the daemon, by `on_full`.
+            With receipt=True instead what tells how it went, and None.
 
         Raises:
             UnregisteredTypeError, PayloadTooLarge: the payload cannot cross.
             WindowFullError: only with on_full="raise".
+            TooManyReceiptsError: 10,000 receipts wait already.
         """
-        return self.mesh.transmit(event)
+        return self.mesh.transmit(event, receipt=receipt)
 
     def enable_snoop_trace(self) -> None:
         """Show moves of this chart and of all others that do the same, here and there; before or after the start."""

@@ -6,13 +6,15 @@ can be watched from every host (snoop.py). Both are `.nets`; here is what is add
 """
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
-from mirosd_client.client import CLOSE_S, Client
+from mirosd_client.client import Client
 from mirosd_client.errors import LocalProtocolError
 from mirosd_client.lan import LocalAreaNetwork
 from mirosd_client.mesh import Deserializer, Serializer
 from mirosd_client.nets import MirosNets, warn_of_unused
+from mirosd_client.open_clients import CLOSE_S
+from mirosd_client.receipt import Receipt
 from mirosd_client.shell.chart import STOP_TIMEOUT_S, Chart
 from mirosd_client.shell.factory import ChartFactory
 from mirosd_client.snoop import Seen
@@ -88,18 +90,26 @@ class Networked:
         super().start_at(initial_state)  # type: ignore[misc]
         self.nets.start_threads()
 
-    def transmit(self, event: Any) -> bool:
+    @overload
+    def transmit(self, event: Any, *, receipt: Literal[False] = ...) -> bool: ...
+
+    @overload
+    def transmit(self, event: Any, *, receipt: Literal[True]) -> Receipt | None: ...
+
+    def transmit(self, event: Any, *, receipt: bool = False) -> bool | Receipt | None:
         """Send an event to every chart whose rx_routing_key matches, but this one. Any thread; never blocks.
 
         Returns:
             True when it is accepted: it reaches, once and in order, every chart that is
             subscribed by then. False when too much waits for the daemon, by `on_full`.
+            With receipt=True instead what tells how it went, and None.
 
         Raises:
             UnregisteredTypeError, PayloadTooLarge: the payload cannot cross.
             WindowFullError: only with on_full="raise".
+            TooManyReceiptsError: 10,000 receipts wait already.
         """
-        return self.nets.transmit(event)
+        return self.nets.mesh.transmit(event, receipt=receipt)
 
     def on_network_message(self, ch: Any, method: Any, properties: Any, message: tuple[str, Any]) -> None:
         """Take what arrived: post it. A subclass may do otherwise; it must be brief. Thread: the client's.

@@ -16,6 +16,7 @@ import enum
 import socket
 from collections.abc import Callable
 
+from mirosd_client.messages import Follow, encode_message
 from mirosd_client.shell.send_now import send_now
 from mirosd_client.window import Window
 from mirosd_client.wire import encode_ack, encode_events
@@ -117,6 +118,9 @@ class Outlet:
         while self.is_open and size < GATHER_BYTES:
             with self._window.lock:
                 batch = self._window.take_batch(self._now())
+                followed = self._window.take_asks()
+            if followed:
+                frames.append(encode_message(Follow(followed)))
             if batch is None:
                 break
             frames.append(encode_events(*batch))

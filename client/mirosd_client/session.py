@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mirosd_client.connection import Connection
-from mirosd_client.errors import LocalProtocolError, MirosdError
+from mirosd_client.counters import COUNTERS
+from mirosd_client.errors import ClientClosedError, LocalProtocolError, MirosdError
 from mirosd_client.hlc import HybridClock
 from mirosd_client.intake import Intake
 from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
@@ -25,6 +26,7 @@ from mirosd_client.messages import (
     DaemonMessage,
     Done,
     Failed,
+    Fate,
     Row,
     Subscribe,
     Subscribed,
@@ -33,6 +35,8 @@ from mirosd_client.messages import (
     Welcome,
     refusal,
 )
+from mirosd_client.question import Question
+from mirosd_client.receipts import Receipts
 from mirosd_client.record import Heading, Record
 from mirosd_client.secret import client_id, draw_secret
 from mirosd_client.shell.reactor import Reactor
@@ -50,22 +54,6 @@ MAX_LINES = 1024
 log = logging.getLogger("mirosd_client.session")
 
 
-class Question:
-    """An ask that waits for its answer. `rows` and `result` are valid once `answered` is set without `error`."""
-
-    def __init__(self, request: Ask) -> None:
-        self.request = request
-        self.rows: list[dict[str, Any]] = []
-        self.result: dict[str, Any] = {}
-        self.error: MirosdError | None = None
-        self.answered = threading.Event()
-
-    def fail(self, error: MirosdError) -> None:
-        """There will be no answer."""
-        self.error = error
-        self.answered.set()
-
-
 class Session:
     """One process's life with its daemon."""
 
@@ -75,7 +63,8 @@ class Session:
         self.clock = HybridClock(time.time)
         self.window = Window(self.clock.now, window_bytes)
         self.line = functools.lru_cache(MAX_LINES)(self._make_line)
-        self.counts: Counter[str] = Counter(duplicates=0, undecodable=0, unroutable=0)
+        self.counts: Counter[str] = Counter()
+        self.receipts = Receipts(self.window, reactor, self.counts)
         self.is_open = threading.Event()
         self.connection = Connection(reactor, self.window, self, secret, path)
         self._reactor = reactor
@@ -97,6 +86,18 @@ class Session:
         if len(routing_key.encode()) > MAX_ROUTING_KEY_BYTES:
             raise LocalProtocolError(f"the routing key has more than {MAX_ROUTING_KEY_BYTES} bytes")
         return Line(network, routing_key, Heading(self.client, chart, content_type, signal))
+
+    def warn_full(self) -> None:
+        """An event was refused: say so, and why, once until half of the window is empty again. Thread: any."""
+        with self.window.lock:
+            is_told, self.window.is_told_full = self.window.is_told_full, True
+        if not is_told:
+            why = (
+                "mirosd is connected, and takes events more slowly than this program transmits them"
+                if self.connection.is_open
+                else f"mirosd is away ({self.connection.error or 'it has not answered yet'})"
+            )
+            log.warning("the window is full of events: transmit() refuses more (and counts); %s", why)
 
     def subscribe(
         self,
@@ -161,6 +162,8 @@ class Session:
             if question := self._questions.pop(message.id, None):
                 question.result = message.result
                 question.answered.set()
+        elif isinstance(message, Fate):
+            self.receipts.told(message)
         elif isinstance(message, Unroutable):
             log.warning("nobody is bound to %a on any host", message.routing_key)
         elif isinstance(message, Failed):
@@ -189,15 +192,35 @@ class Session:
                 self._all_safe.set()
 
     def lost(self, error: MirosdError) -> None:
-        """Fails the questions; subscriptions wait for the next connection."""
+        """Fails the questions; subscriptions and the window's receipts wait for the next connection."""
         self.is_open.clear()
         self._unroutable_here = 0
+        with self.window.lock:
+            self.window.rewind()
+        self.receipts.lost()
         for subscription in self._subscriptions.values():
             subscription.unbound()
             subscription.intake.detach()
         questions, self._questions = self._questions, {}
         for question in questions.values():
             question.fail(error)
+
+    def close(self) -> None:
+        """Disconnect for good, and let go of all who wait."""
+        self.connection.close()
+        for subscription in self._subscriptions.values():
+            subscription.end()
+        questions, self._questions = self._questions, {}
+        for question in questions.values():
+            question.fail(ClientClosedError("the client was closed"))
+        self.receipts.closed()
+
+    def abandon(self) -> None:
+        """In a forked child: all of this is the parent's."""
+        self.connection.abandon()
+        self.receipts.abandon()
+        for subscription in self._subscriptions.values():
+            subscription.abandon()
 
     def _drain(self, subscription: Subscription) -> None:
         tag = subscription.intake.drain()
@@ -222,19 +245,15 @@ class Session:
         self._reactor.call(unsubscribe)
 
     def counters(self) -> dict[str, int]:
-        """Give what was accepted, and what was not delivered or not taken, by reason."""
+        """Give the numbers of COUNTERS."""
         with self.window.lock:
-            self.window.expire(self._reactor.now())
-            counters = {
-                "accepted": self.window.last_sequence,
-                "refused": self.window.refused,
-                "evicted": self.window.evicted,
-                "uninsured": self.window.uninsured,
-                "expired": self.window.expired,
-                "snoop_dropped": self.window.snoop_dropped,
-                "waiting": len(self.window),
-            }
-        counters |= self.counts
+            window = self.window
+            window.expire(self._reactor.now())
+            counters = dict.fromkeys(COUNTERS, 0) | self.counts
+            counters["accepted"], counters["waiting"] = window.last_sequence, len(window)
+            for name in ("settled", "expired", "uninsured", "evicted", "snoop_dropped", "refused"):
+                counters[name] = getattr(window, name)
+            counters["snoop_refused"] += window.snoop_refused
         intakes = [subscription.intake for subscription in list(self._subscriptions.values())]
         counters["duplicates"] += sum(intake.duplicates for intake in intakes)
         counters["undecodable"] += sum(intake.undecodable for intake in intakes)

@@ -3,7 +3,7 @@
 Enabled, a chart sends its lines to every host where somebody watches, and has the lines
 of all others shown, as in the ancestor. Its own lines are shown at once, not after a
 round trip. Sending never blocks and never takes room from events: what finds the window
-half full is dropped, and counted (`snoop_dropped`).
+half full is dropped, and counted (`snoop_refused`).
 
 Watching other hosts needs a right that a program may not have. It then sees its own lines
 alone, and subscription.py's one warning says what would permit more.
@@ -96,7 +96,7 @@ class SnoopNet:
                 chart_number=self._chart[1],
             )
         except ClientClosedError:
-            self._client.count("snoop_dropped")
+            self._client.count("snoop_refused")
 
     def print_coloured(self, ch: Any, method: Any, seen: Seen, text: str) -> None:
         """Print a line as the ancestor does: the own name blue, others' purple."""

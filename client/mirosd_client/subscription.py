@@ -22,8 +22,9 @@ class Subscription:
         self.intake = intake
         self._resume = resume
         self._close = close
-        self._bound = threading.Event()
+        self._bound = threading.Event()  # or there is nothing to wait for: refused, ended
         self._refusal: DaemonRefusedError | None = None
+        self._has_ended = False
 
     @property
     def number(self) -> int:
@@ -33,18 +34,21 @@ class Subscription:
     @property
     def is_bound(self) -> bool:
         """True while the local broker is known to hold the binding."""
-        return self._bound.is_set() and self._refusal is None
+        return self._bound.is_set() and self._refusal is None and not self._has_ended
 
     def wait_bound(self, timeout_s: float | None = None) -> bool:
         """Wait until the local broker has confirmed the binding: what is sent from then on arrives.
 
+        Returns:
+            False when time ran out, or the subscription was closed, or its client.
+
         Raises:
             DaemonRefusedError: the daemon will not have it; says why.
         """
-        bound = self._bound.wait(timeout_s)
+        is_bound = self._bound.wait(timeout_s)
         if self._refusal is not None:
             raise self._refusal
-        return bound
+        return is_bound and not self._has_ended
 
     def resume(self) -> None:
         """There is room again for what waits."""
@@ -52,8 +56,19 @@ class Subscription:
         self._resume(self)
 
     def close(self) -> None:
-        """End the subscription; what waits is dropped."""
+        """End the subscription; what waits is dropped, and who waits is let go."""
+        self.end()
         self._close(self)
+
+    def end(self) -> None:
+        """It will not be bound any more."""
+        self._has_ended = True
+        self._bound.set()
+
+    def abandon(self) -> None:
+        """In a forked child: it is the parent's, whose threads may hold the old event's lock, for ever."""
+        self._bound = threading.Event()
+        self.end()
 
     def bound(self) -> None:
         """The daemon confirmed it."""
@@ -64,6 +79,8 @@ class Subscription:
         """The connection is gone; the binding is asked for again on the next."""
         if self._refusal is None:
             self._bound.clear()
+        if self._has_ended:  # looked at last, as `end` notes it first: another thread may be there
+            self._bound.set()
 
     def refused(self, error: DaemonRefusedError) -> None:
         """The daemon will not have it: said once, however often it is asked for again."""

@@ -12,7 +12,7 @@ Events are kept in runs, which travel and mostly end as one: what was accepted i
 succession for one network and routing key, as much as fits one body. So an event costs
 little more here than being put into a list.
 
-Instrumentation (the snoop networks) has half of it at most, and gives way to events.
+Instrumentation (the snoop networks) has half of it at most, spy lines half of that, and gives way to events.
 
 Sequence numbers rise through sent and then unsent, so what is safe, expired or to be
 evicted is always at the left end.
@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple
 
 from mirosd_client.errors import WindowFullError
 from mirosd_client.limits import EVENT_TTL_S, MAX_BODY_BYTES, MAX_RECORDS
+from mirosd_client.receipt import ReceiptBook
 from mirosd_client.record import Heading
 from mirosd_client.wire import Network
 
@@ -34,6 +35,9 @@ WINDOW_BYTES = 16 * 1024 * 1024
 ENTRY_BYTES = 256
 """What Python needs around a record (tuple, bytes object, numbers), measured; without it small events cost
 five times the bound."""
+
+SNOOP_PARTS = {Network.SNOOP_TRACE: 2, Network.SNOOP_SPY: 4}
+"""What part of the window each may fill, one in so many: there are more spy lines, and they are worth less."""
 
 Entry = tuple[Heading, int, bytes, float]
 """An accepted event: heading, hybrid logical clock, payload, when it was accepted (monotonic seconds)."""
@@ -94,7 +98,10 @@ class Window:
         self.lock = threading.Lock()
         self.last_sequence = 0
         self.safe = 0
-        self.uninsured = self.expired = self.evicted = self.refused = self.snoop_dropped = 0
+        self.settled = self.uninsured = self.expired = self.evicted = self.snoop_dropped = 0  # in the end one of these
+        self.refused = self.snoop_refused = 0
+        self.is_told_full = False
+        self.receipts = ReceiptBook()
         self._read_hlc = read_hlc
         self._window_bytes = window_bytes
         self._ttl_s = ttl_s
@@ -117,8 +124,8 @@ class Window:
             self.expire(now_s)
         record_bytes = heading.size + len(payload)
         held_bytes = self._held_bytes + record_bytes + ENTRY_BYTES
-        if network is not Network.MESH and 2 * held_bytes > self._window_bytes:
-            self.snoop_dropped += 1
+        if network is not Network.MESH and SNOOP_PARTS[network] * held_bytes > self._window_bytes:
+            self.snoop_refused += 1
             return False
         if held_bytes > self._window_bytes:
             if not self._make_room(record_bytes + ENTRY_BYTES, on_full):
@@ -171,21 +178,30 @@ class Window:
         self.safe = max(self.safe, min(safe, self._last_sent))
         done = min(settled, self._last_sent)
         while (oldest := self._oldest()) is not None and oldest.first <= done:
-            self._drop(min(len(oldest.entries), done - oldest.first + 1))
+            count = min(len(oldest.entries), done - oldest.first + 1)
+            self.settled += count
+            self._drop(count)
 
     def rewind(self) -> None:
-        """Make every event unsent again, and none safe: another daemon must hear of all of them."""
+        """Make every event unsent again, and none safe: the daemon may be gone, another must hear of all of them."""
         self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()
-        self.safe = self._front() - 1
+        self.safe = self.front - 1
+
+    def take_asks(self) -> list[int]:
+        """Give the numbers of events that are not unsent any more and have receipts, to be asked about at once."""
+        return self.receipts.ask(self._unsent[0].first if self._unsent else self.last_sequence + 1)
 
     def expire(self, now_s: float) -> None:
-        """Let go of events whose time to live is over; those that are safe are the daemon's to count."""
+        """Let go of events whose time to live is over: those that are safe are settled, the daemon knows how."""
         while (oldest := self._oldest()) is not None and now_s - oldest.entries[0][-1] > self._ttl_s:
-            if oldest.network is not Network.MESH:
-                self.snoop_dropped += oldest.first > self.safe
-            elif oldest.first > self.safe:
+            if oldest.first <= self.safe:
+                self.settled += 1
+            elif oldest.network is not Network.MESH:
+                self.snoop_dropped += 1
+            else:
                 self.expired += 1
+                self.receipts.let_go(oldest.first, "expired")
             self._drop(1)
         self._expires_s = (now_s if oldest is None else oldest.entries[0][-1]) + self._ttl_s
 
@@ -198,30 +214,35 @@ class Window:
     def unsafe(self) -> int:
         """Events that would be lost if this process ended now."""
         newest = self._unsent[-1] if self._unsent else self._sent[-1] if self._sent else None
-        return 0 if newest is None else max(0, newest.last - max(self.safe, self._front() - 1))
+        return 0 if newest is None else max(0, newest.last - max(self.safe, self.front - 1))
 
     def __len__(self) -> int:
         return sum(len(run.entries) for runs in (self._sent, self._unsent) for run in runs)
 
     def _make_room(self, size: int, on_full: OnFull) -> bool:
         while self._held_bytes + size > self._window_bytes and (oldest := self._oldest()) is not None:
+            is_safe = oldest.first <= self.safe
             if oldest.network is not Network.MESH:
-                self.snoop_dropped += oldest.first > self.safe
-            elif oldest.first <= self.safe:
+                self.settled += is_safe  # the daemon has it; nothing more is promised for it
+                self.snoop_dropped += not is_safe
+            elif is_safe:
                 self.uninsured += 1
             elif on_full == "drop_oldest":
                 self.evicted += 1
+                self.receipts.let_go(oldest.first, "evicted")
             else:
                 return False
             self._drop(1)
         return self._held_bytes + size <= self._window_bytes
 
-    def _oldest(self) -> _Run | None:
-        return self._sent[0] if self._sent else self._unsent[0] if self._unsent else None
-
-    def _front(self) -> int:
+    @property
+    def front(self) -> int:
+        """The sequence number of the oldest event, or of the next one."""
         oldest = self._oldest()
         return oldest.first if oldest is not None else self.last_sequence + 1
+
+    def _oldest(self) -> _Run | None:
+        return self._sent[0] if self._sent else self._unsent[0] if self._unsent else None
 
     def _drop(self, count: int) -> None:
         """Let go of the oldest `count` events, all of one run."""
@@ -236,3 +257,5 @@ class Window:
             run.first += count
             run.size -= size
         self._held_bytes -= size + count * ENTRY_BYTES
+        if 2 * self._held_bytes < self._window_bytes:
+            self.is_told_full = False

@@ -1,13 +1,15 @@
 """How far one client's events have come: two cumulative numbers, safe and settled."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from mirosd.bridge.body import Body
+from mirosd.bridge.receipts import Receipts
 from mirosd.bridge.unheard import Unheard
 from mirosd.core.interfaces import ClientSession
+from mirosd_client.messages import Fate
 
 log = structlog.get_logger()
 
@@ -37,6 +39,7 @@ class Account:
         self._unroutable = 0
         self._unsafe: deque[tuple[int, Body]] = deque()
         self._unsettled: deque[tuple[int, Body]] = deque()
+        self._receipts: Receipts | None = None  # made when the client first asks for one
         self._on_change, self._on_unroutable = on_change, on_unroutable
 
     @property
@@ -57,6 +60,14 @@ class Account:
         """Records up to `sequence` went into `body`."""
         self._unsafe.append((sequence, body))
         self._unsettled.append((sequence, body))
+        if self._receipts is not None:
+            self._receipts.entered(sequence, body)
+
+    def follow(self, sequences: Iterable[int]) -> None:
+        """The client wants to know what becomes of these events."""
+        if self._receipts is None:
+            self._receipts = Receipts(self._tell_fate)
+        self._receipts.ask(sequences, self.highest)
 
     def moved(self) -> None:
         """One of the bodies became safe or settled."""
@@ -88,6 +99,8 @@ class Account:
     def attach(self, session: ClientSession) -> None:
         """The client is connected (again)."""
         self.session = session
+        if self._receipts is not None:
+            self._receipts.attached()
         if self.highest:
             session.settled(self.safe, self.settled, self._unroutable)
 
@@ -95,3 +108,7 @@ class Account:
         """The client's connection ended; what was told of is not told again."""
         self.session = None
         self._unroutable = 0
+
+    def _tell_fate(self, fate: Fate) -> None:
+        if self.session is not None:
+            self.session.fate(fate)

@@ -1,6 +1,17 @@
 """A sealed body on its way: which brokers still owe an answer for it, and who waits for that."""
 
-from typing import NamedTuple, Protocol
+from collections import defaultdict
+from typing import Any, Literal, NamedTuple, Protocol
+
+from mirosd_client.messages import Fate
+
+Verdict = Literal["confirmed", "unroutable", "nacked", "expired", "overflow", "forgotten", "dissolved"]
+"""What a broker said of a body, or why it will never be asked again; "dissolved": another lane owes it the same.
+
+The words are those of the daemon's counters.
+"""
+
+_LOSSES: frozenset[Verdict] = frozenset(("nacked", "expired", "overflow", "forgotten"))
 
 
 class Waiting(Protocol):
@@ -14,6 +25,13 @@ class Waiting(Protocol):
 
     def unroutable(self, routing_key: str, count: int) -> None:
         """`count` records were settled without any broker having a queue for them."""
+
+
+class Follower(Protocol):
+    """Whoever wants to know what becomes of some of a body's records."""
+
+    def settled(self, fate: Fate) -> None:
+        """Every broker has answered, or will never be asked again."""
 
 
 class Share(NamedTuple):
@@ -31,6 +49,7 @@ class Body:
     """
 
     __slots__ = (
+        "_followed",
         "_owed",
         "_unsafe",
         "count",
@@ -50,8 +69,9 @@ class Body:
         self.count = sum(share.records for share in shares)
         self.is_routed = False  # some broker had a queue for it
         self.is_lost = False  # some broker never gave its verdict: expired, overflowed or refused
-        self._owed = 0
+        self._owed = 1  # by its maker, until `handed_out`: no first answer may settle what others are yet to owe
         self._unsafe = 0
+        self._followed: _Followed | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -73,20 +93,35 @@ class Body:
         self._unsafe -= 1
         self._tell()
 
-    def answered(self, *, is_routed: bool, was_unsafe: bool, is_lost: bool = False) -> None:
-        """A broker answered, or will never be asked again (`is_lost`)."""
+    def handed_out(self) -> None:
+        """Every broker that it is owed to owes it by now; there may be none, which can have a queue for it."""
+        self._owed -= 1
+        if self.is_settled:
+            self._judge()
+            self._tell()
+
+    def answered(self, verdict: Verdict, *, was_unsafe: bool) -> None:
+        """A broker answered, or will never be asked again."""
         self._owed -= 1
         self._unsafe -= was_unsafe
-        self.is_routed |= is_routed
-        self.is_lost |= is_lost
+        if verdict == "confirmed":
+            self.is_routed = True
+        elif verdict in _LOSSES:
+            self.is_lost = True
+        if self._followed is not None:
+            self._followed.verdicts[verdict] += 1
         if self.is_settled:
             self._judge()
         self._tell()
 
-    def owed_to_nobody(self) -> None:
-        """No broker can have a queue for it."""
-        self._judge()
-        self._tell()
+    def follow(self, follower: Follower, sequences: list[int]) -> None:
+        """Tell what becomes of records with these sequence numbers."""
+        if self.is_settled:
+            follower.settled(Fate(sequences))
+            return
+        if self._followed is None:
+            self._followed = _Followed()
+        self._followed.whose.append((follower, sequences))
 
     def _judge(self) -> None:
         for share in self.shares:
@@ -94,8 +129,26 @@ class Body:
                 share.account.routed(self.routing_key)
             elif not self.is_lost:
                 share.account.unroutable(self.routing_key, share.records)
+        if self._followed is not None:
+            self._followed.tell()
 
     def _tell(self) -> None:
         if self._unsafe == 0:
             for share in self.shares:
                 share.account.moved()
+
+
+class _Followed:
+    """The brokers' verdicts on a body, for those who want to know."""
+
+    __slots__ = ("verdicts", "whose")
+
+    def __init__(self) -> None:
+        self.verdicts: dict[str, Any] = defaultdict(int)  # how many brokers; as Fate has it
+        self.whose: list[tuple[Follower, list[int]]] = []
+
+    def tell(self) -> None:
+        """All verdicts are there."""
+        self.verdicts.pop("dissolved", None)
+        for follower, sequences in self.whose:
+            follower.settled(Fate(sequences, **self.verdicts))

@@ -17,10 +17,12 @@ from mirosd.localapi.verb import Display
 from mirosd.localapi.verbs import answer
 from mirosd.names import NETWORK_NAMES, NETWORKS
 from mirosd_client.errors import DaemonRefusedError
-from mirosd_client.limits import MAX_BODY_BYTES, MAX_ROUTING_KEY_BYTES
+from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECEIPTS, MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import (
     Ask,
     Failed,
+    Fate,
+    Follow,
     Hello,
     Subscribe,
     Subscribed,
@@ -60,6 +62,8 @@ class Session(Connection):
         self._is_greeted = False
         self._subscriptions: set[int] = set()
         self._last_sequence = -1
+        self._last_followed = -1
+        self._unanswered = 0  # events that are followed
         self._asks: set[asyncio.Task[None]] = set()
 
     @property
@@ -101,6 +105,11 @@ class Session(Connection):
     def unroutable(self, routing_key: str) -> None:
         """Say that nobody is bound to a key."""
         self.send(Unroutable(routing_key))
+
+    def fate(self, fate: Fate) -> None:
+        """Say what became of events that are followed."""
+        self._unanswered = max(0, self._unanswered - len(fate.sequences))
+        self.send(fate)
 
     # --- the connection calls these ---
 
@@ -172,10 +181,23 @@ class Session(Connection):
                 if subscription in self._subscriptions:
                     self._subscriptions.discard(subscription)
                     self._desk.sink.unsubscribe(self, subscription)
+            case Follow(sequences):
+                self._follow(sequences)
             case Ask() as ask:
                 self._ask(ask)
             case Hello():
                 raise RemoteProtocolError("a connection has one hello", code="unexpected_message")
+
+    def _follow(self, sequences: list[int]) -> None:
+        self._desk.policy.require(Rights.TRANSMIT, self.rights, "following events")
+        for sequence in sequences:
+            if sequence <= max(self._last_followed, self._last_sequence):
+                raise RemoteProtocolError("events are followed in their order, before they are sent", code="follow")
+            self._last_followed = sequence
+        self._unanswered += len(sequences)
+        if self._unanswered > MAX_RECEIPTS:
+            raise RemoteProtocolError(f"more than {MAX_RECEIPTS} events are followed", code="too_many_receipts")
+        self._desk.sink.follow(self, sequences)
 
     def _subscribe(self, request: Subscribe) -> None:
         number = request.subscription

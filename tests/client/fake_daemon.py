@@ -16,8 +16,11 @@ from typing import Any, Self
 
 from mirosd_client.messages import (
     Ask,
+    ClientMessage,
     DaemonMessage,
     Done,
+    Fate,
+    Follow,
     Hello,
     Row,
     Subscribe,
@@ -71,6 +74,7 @@ class Link:
         self.asks: list[Ask] = []
         self.events: list[Events] = []
         self.acks: list[Ack] = []
+        self.followed: list[int] = []
         self.is_ended = False
 
     @property
@@ -177,13 +181,14 @@ class FakeDaemon:
         if kind is FrameType.EVENTS:
             link.events.append(decode_events(body))
             if self.settles:
+                link.say(Fate(link.followed, confirmed=1))
                 link.settle(link.records[-1].sequence)
         elif kind is FrameType.ACK:
             link.acks.append(decode_ack(body))
         else:
             self._message(link, decode_client_message(body))
 
-    def _message(self, link: Link, message: Hello | Subscribe | Unsubscribe | Ask) -> None:
+    def _message(self, link: Link, message: ClientMessage) -> None:
         match message:
             case Hello(secret=secret):
                 link.client = hashlib.sha256(bytes.fromhex(secret)).digest()[:16]
@@ -198,6 +203,9 @@ class FakeDaemon:
                     link.say(Subscribed(number))
             case Unsubscribe(subscription=number):
                 link.unsubscribes.append(number)
+            case Follow(sequences=sequences):
+                assert not set(sequences).intersection(record.sequence for record in link.records)
+                link.followed += sequences
             case Ask(id=number, verb=verb):
                 link.asks.append(message)
                 if verb in self.answers:

@@ -79,6 +79,53 @@ def test_a_full_window_refuses_with_one_warning(
     assert len([r for r in caplog.records if "refuses more" in r.message]) == 1
 
 
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Give the warnings of a full window."""
+    return [record.message for record in caplog.records if "window is full" in record.message]
+
+
+def test_the_warning_of_a_full_window_says_why(
+    socket_file: Path, reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The daemon is away, and how to start it; or it is there, and slow."""
+    client = Client(str(socket_file), reactor=reactor, window_bytes=500)
+    until(lambda: "no mirosd answers" in caplog.text)
+    assert [client.transmit("PING", "x" * 150) for _ in range(2)] == [True, False]
+    with FakeDaemon(socket_file) as daemon:
+        assert client.wait_connected(30)
+        until(lambda: daemon.link.records)
+        daemon.link.settle(1)
+        until(lambda: client.counters()["waiting"] == 0)
+        assert [client.transmit("PING", "x" * 150) for _ in range(3)] == [True, False, False]
+        away, slow = warnings_of(caplog)
+
+        assert "mirosd is away (no mirosd answers; tried" in away
+        assert "systemctl start mirosd" in away
+        assert "mirosd is connected, and takes events more slowly" in slow
+        client.close(0)
+
+
+def test_a_full_window_is_told_once_until_half_of_it_was_empty(
+    daemon: FakeDaemon, socket_file: Path, reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A window at its brim is one episode, not one warning for each event that finds no room again."""
+    client = Client(str(socket_file), reactor=reactor, window_bytes=2000)
+    accepted = sum(client.transmit("PING") for _ in range(20))
+    assert accepted < 20
+    until(lambda: len(daemon.link.records) == accepted)
+    daemon.link.settle(1)
+    until(lambda: client.counters()["waiting"] == accepted - 1)
+    assert [client.transmit("PING"), client.transmit("PING")] == [True, False]
+    assert len(warnings_of(caplog)) == 1
+
+    until(lambda: len(daemon.link.records) == accepted + 1)
+    daemon.link.settle(accepted)
+    until(lambda: client.counters()["waiting"] == 1)
+    assert not all(client.transmit("PING") for _ in range(20))
+    assert len(warnings_of(caplog)) == 2
+    client.close(0)
+
+
 def test_a_full_window_may_raise_or_drop_the_oldest(socket_file: Path, reactor: Reactor) -> None:
     """The two other policies, chosen per client."""
     raising = Client(str(socket_file), reactor=reactor, window_bytes=500, on_full="raise")
@@ -187,6 +234,80 @@ def test_a_refused_subscription_says_why(daemon: FakeDaemon, client: Client) -> 
     with pytest.raises(NotPermittedError, match="usermod"):
         subscription.wait_bound(30)
     assert not subscription.is_bound
+
+
+@pytest.mark.parametrize("end", ["subscription", "client"])
+def test_nobody_waits_for_what_was_closed(daemon: FakeDaemon, client: Client, end: str) -> None:
+    """wait_bound() without a time ends with False when the subscription, or its client, is closed; and from then on."""
+    daemon.binds = False
+    subscription = client.subscribe("#", print)
+    until(lambda: daemon.link.subscribes)
+    waited: list[bool] = []
+    waiter = threading.Thread(target=lambda: waited.append(subscription.wait_bound()), daemon=True)
+    waiter.start()
+    if end == "client":
+        client.close(0)
+    else:
+        subscription.close()
+    waiter.join(30)
+
+    assert waited == [False]
+    assert subscription.wait_bound() is False
+    assert not subscription.is_bound
+
+
+def test_a_bound_subscription_that_is_closed_is_bound_no_more(daemon: FakeDaemon, client: Client) -> None:
+    """Also when the connection is lost afterwards."""
+    subscription = client.subscribe("#", print)
+    assert subscription.wait_bound(30)
+    subscription.close()
+    daemon.link.cut()
+    daemon.nth(2)
+
+    assert (subscription.is_bound, subscription.wait_bound()) == (False, False)
+
+
+def test_nobody_waits_for_what_was_refused(daemon: FakeDaemon, client: Client) -> None:
+    """wait_bound() without a time raises what the daemon said, also for who waited before, and after a reconnect."""
+    daemon.binds = False
+    subscription = client.subscribe("#", print)
+    until(lambda: daemon.link.subscribes)
+    errors: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            subscription.wait_bound()
+        except NotPermittedError as exc:
+            errors.append(exc)
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    daemon.link.say(Failed(subscription.number, "not_permitted", "the cure"))
+    waiter.join(30)
+    daemon.link.cut()
+    daemon.nth(2)
+    wait()
+
+    assert len(errors) == 2
+
+
+def test_a_question_ends_with_its_client(daemon: FakeDaemon, client: Client) -> None:
+    """Who waits for an answer when the client is closed is let go."""
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            client.ask("slow", timeout_s=300)
+        except ClientClosedError as exc:
+            errors.append(exc)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    until(lambda: daemon.link.asks)
+    client.close(0)
+    thread.join(30)
+
+    assert len(errors) == 1
 
 
 def test_questions_are_answered_over_the_same_connection(daemon: FakeDaemon, client: Client) -> None:

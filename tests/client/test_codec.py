@@ -88,7 +88,7 @@ TYPED = [
 
 @pytest.mark.parametrize("payload", PLAIN + TYPED, ids=lambda value: ascii(value)[:40])
 def test_payloads_come_back_equal_and_of_the_same_type(codec: Codec, payload: Any) -> None:
-    """What is sent is what arrives, to the type of each part."""
+    """What is sent is what arrives, to the type of each part: more than JSON has (D43)."""
     back = codec.decode(codec.encode(payload))
 
     assert (back, pformat(back), type(back)) == (payload, pformat(payload), type(payload))
@@ -126,7 +126,7 @@ class _Text(str):
     ],
 )
 def test_other_types_are_refused_at_the_sender_by_name(payload: Any, place: str, name: str) -> None:
-    """The error says which type, and where in the payload it stands."""
+    """The error says which type, and where in the payload it stands (D43)."""
     with pytest.raises(UnregisteredTypeError) as caught:
         Codec().encode(payload)
 

@@ -131,7 +131,7 @@ def test_a_key_that_nobody_is_bound_to_is_one_warning(
 
 
 def test_after_a_reconnect_everything_unsettled_comes_again(daemon: FakeDaemon, client: Client) -> None:
-    """The replay begins with the oldest unsettled event; what was accepted meanwhile follows it."""
+    """The replay begins with the oldest unsettled event; what was accepted meanwhile follows it (D33)."""
     for _ in range(5):
         client.transmit("PING")
     until(lambda: len(daemon.link.records) == 5)
@@ -269,7 +269,7 @@ def test_events_before_the_welcome_are_an_error(socket_file: Path, reactor: Reac
 def test_another_version_is_a_clear_error_and_no_storm(
     socket_file: Path, reactor: Reactor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The client says why, once, tells whoever asks, and leaves the daemon alone for a minute."""
+    """The client says why, once, tells whoever asks, and leaves the daemon alone for a minute (D44)."""
     with FakeDaemon(socket_file) as daemon:
         daemon.first_words = Closing("version", "this daemon speaks 7, you 1: upgrade mirosd-client")
         client = Client(str(socket_file), reactor=reactor)

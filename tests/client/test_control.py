@@ -10,8 +10,8 @@ import pytest
 from mirosd_client import codec
 from mirosd_client.control import ControlConnection
 from mirosd_client.errors import DaemonRefusedError, DaemonUnavailableError, NotPermittedError, RemoteProtocolError
-from mirosd_client.messages import Closing, Done, Failed, Row, Welcome
-from mirosd_client.wire import Network, Settled
+from mirosd_client.messages import Closing, Done, Failed, Fate, Row, Welcome
+from mirosd_client.wire import Network
 from tests.client.fake_daemon import FakeDaemon, until
 
 
@@ -63,12 +63,12 @@ def test_a_refusal_has_the_daemons_code_and_text(daemon: FakeDaemon, code: str, 
         assert getattr(caught.value, "code", None) == code
 
 
-def test_an_event_is_sent_and_followed_until_it_is_safe(daemon: FakeDaemon) -> None:
-    """As this client's own record; each event is waited for until the daemon's numbers reach it."""
+def test_an_event_is_sent_and_followed(daemon: FakeDaemon) -> None:
+    """As this client's own record; what became of it is asked for before it goes, and waited for."""
     daemon.settles = True
     with ControlConnection(str(daemon.path)) as control:
-        assert control.transmit("PING", {"n": (1, 2)}, "a.b") == Settled(1, 1, 0)
-        assert control.transmit("PONG", None, "a.c") == Settled(2, 2, 0)
+        assert control.transmit("PING", {"n": (1, 2)}, "a.b") == Fate([1], confirmed=1)
+        assert control.transmit("PONG", None, "a.c") == Fate([1, 2], confirmed=1)
         first, second = daemon.link.records
 
     assert [(e.network, e.routing_key) for e in daemon.link.events] == [(Network.MESH, "a.b"), (Network.MESH, "a.c")]
@@ -76,23 +76,41 @@ def test_an_event_is_sent_and_followed_until_it_is_safe(daemon: FakeDaemon) -> N
     assert (second.sequence, second.hlc > first.hlc) == (2, True)
 
 
-def test_numbers_of_earlier_events_are_not_taken_for_a_later_one(daemon: FakeDaemon) -> None:
-    """Only what is told of this event, or a later one, ends the waiting; answers in between are passed over."""
+def test_what_becomes_of_other_events_is_passed_over(daemon: FakeDaemon) -> None:
+    """Only what is told of this event ends the waiting; that it is safe does not."""
     with ControlConnection(str(daemon.path)) as control:
 
         def say() -> None:
             for sequence in (1, 2):
                 until(lambda sequence=sequence: len(daemon.link.records) == sequence)  # type: ignore[misc]
                 daemon.link.say(Row(99, {}))
-                daemon.link.settle(safe=sequence - 1)
-                daemon.link.settle(safe=sequence, settled=0, unroutable=sequence)
+                daemon.link.settle(safe=sequence, settled=sequence - 1)
+                daemon.link.say(Fate([sequence - 1], expired=1))
+                daemon.link.say(Fate([sequence], unroutable=sequence))
 
         thread = threading.Thread(target=say)
         thread.start()
-        settled = [control.transmit("PING", None, "k") for _ in range(2)]
+        fates = [control.transmit("PING", None, "k", settle_s=30) for _ in range(2)]
         thread.join()
 
-    assert settled == [Settled(1, 0, 1), Settled(2, 0, 2)]
+    assert fates == [Fate([1], unroutable=1), Fate([2], unroutable=2)]
+
+
+def test_who_is_away_is_waited_for_no_longer_than_asked(daemon: FakeDaemon) -> None:
+    """A safe event is given up after its time, whether the daemon goes on talking or not; nothing is known of it."""
+    with ControlConnection(str(daemon.path)) as control:
+
+        def say() -> None:
+            for sequence in (1, 2):
+                until(lambda sequence=sequence: len(daemon.link.records) == sequence)  # type: ignore[misc]
+                daemon.link.settle(safe=sequence, settled=0)
+
+        thread = threading.Thread(target=say)
+        thread.start()
+        fates = [control.transmit("PING", None, "k", settle_s=settle_s) for settle_s in (0.0, 0.05)]
+        thread.join()
+
+    assert fates == [None, None]
 
 
 def test_who_may_not_transmit_is_told_so(daemon: FakeDaemon) -> None:

@@ -125,6 +125,22 @@ def test_a_chart_transmits_and_receives(daemon: FakeDaemon, make: Make) -> None:
     assert chart.handled == [("FROM_NEIGHBOUR", None)]
 
 
+def test_a_chart_is_not_known_by_its_name(daemon: FakeDaemon, make: Make) -> None:
+    """Two charts of one name hear each other, and an event whose payload is that name arrives (D42)."""
+    first, second = make("twin"), make("twin")
+    for chart in (first, second):
+        bound(chart, daemon)
+    first.transmit(Event(signal="HELLO", payload="twin"))
+    sent = until(lambda: daemon.link.records)[0]
+    for chart in (first, second):
+        own = record(1, "HELLO", b'"twin"', client=daemon.link.client, chart=sent.chart)
+        daemon.link.deliver(bound(chart, daemon)[1], 1, own)
+
+    until(lambda: len(daemon.link.acks) == 2)
+    until(lambda: second.handled)
+    assert (first.handled, second.handled) == ([], [("HELLO", "twin")])
+
+
 def test_a_factory_receives_too(daemon: FakeDaemon, client: Client) -> None:
     """The same for a chart that is built of callbacks."""
     got: list[Any] = []
@@ -189,7 +205,7 @@ def test_new_names_are_bounded_per_process(
 
 
 def test_a_slow_chart_is_never_overrun_and_loses_nothing(daemon: FakeDaemon, make: Make) -> None:
-    """Its queue never holds more than its bound; what waits arrives in order; acknowledged is what was posted."""
+    """Its queue never holds more than its bound (D36); what waits arrives in order; acknowledged is what was posted."""
     chart = make("slow")
     link, number = bound(chart, daemon)
     chart.gate.clear()
@@ -268,17 +284,20 @@ def test_before_the_start_there_is_no_subscription(client: Client) -> None:
 
 
 def test_many_charts_share_one_connection_and_one_thread(daemon: FakeDaemon, make: Make) -> None:
-    """A further chart costs its own thread and nothing else."""
+    """A further chart costs its own thread and nothing else; started once or twice it subscribes once (D40)."""
     bound(make(), daemon)  # miros' own threads are there from here on
     before = set(threading.enumerate())
 
     charts = [make(f"chart {n}") for n in range(5)]
     for chart in charts:
         bound(chart, daemon)
+        chart.nets.start_threads()
+    assert charts[0].client.wait_safe(30)
 
     added = sorted(t.name for t in set(threading.enumerate()) - before)
     assert added == [f"chart {n}" for n in range(5)]
     assert len(daemon.links) == 1
+    assert len(daemon.link.subscribes) == 6
     assert len({chart.nets.mesh._number for chart in charts}) == 5
 
 
@@ -414,7 +433,7 @@ def test_close_waits_until_what_was_transmitted_is_safe(daemon: FakeDaemon, make
 
 
 def test_a_restarting_daemon_is_invisible_to_charts(daemon: FakeDaemon, make: Make) -> None:
-    """Events before, during and after arrive at the daemon in order."""
+    """Events before, during and after arrive at the daemon in order: a gap ends no thread (D33)."""
     chart = make()
     bound(chart, daemon)
     chart.transmit(Event(signal="A"))

@@ -24,7 +24,7 @@ def tell(daemon: FakeDaemon, *rows: dict[str, object]) -> None:
 
 
 def test_changes_come_as_they_happen(daemon: FakeDaemon) -> None:
-    """Who is there, that this is all, and then each change when the daemon tells it."""
+    """Who is there, that this is all, and then each change when the daemon tells it (D44)."""
     with PeerWatch(str(daemon.path), program="my program") as watch:
         tell(daemon, APPEARED, COMPLETE)
         assert [next(watch), next(watch)] == [APPEARED, COMPLETE]

@@ -19,6 +19,8 @@ from mirosd_client.messages import (
     Closing,
     Done,
     Failed,
+    Fate,
+    Follow,
     Hello,
     Row,
     Subscribe,
@@ -201,6 +203,8 @@ MESSAGES = (
     | st.builds(Welcome, SMALL_INT, SHORT, SHORT, SHORT, SHORT, SHORT, st.lists(SHORT, max_size=1))
     | st.builds(Subscribed, SMALL_INT)
     | st.builds(Unroutable, SHORT)
+    | st.builds(Follow, st.lists(SMALL_INT, max_size=2))
+    | st.builds(Fate, st.lists(SMALL_INT, max_size=2), SMALL_INT, expired=SMALL_INT, is_known=st.booleans())
     | st.builds(Row, SMALL_INT, ROWS)
     | st.builds(Done, SMALL_INT, ROWS)
     | st.builds(Failed, SMALL_INT, SHORT, SHORT)
@@ -215,7 +219,7 @@ def test_messages(message: Any, noise: int) -> None:
     (frame,) = FrameReader().feed(encode_message(message))
     assert frame.type is FrameType.MESSAGE
 
-    is_clients = isinstance(message, Hello | Subscribe | Unsubscribe | Ask)
+    is_clients = isinstance(message, Hello | Subscribe | Unsubscribe | Ask | Follow)
     right, wrong = (
         (decode_client_message, decode_daemon_message) if is_clients else (decode_daemon_message, decode_client_message)
     )

@@ -249,7 +249,7 @@ def test_two_charts_of_a_program_show_each_line_once(daemon: FakeDaemon, make: M
 
 
 def test_each_network_is_switched_apart_before_and_after_the_start(daemon: FakeDaemon, make: Make) -> None:
-    """Enabling one opens one subscription, disabling it ends that one; the mesh stays as it is."""
+    """Enabling one opens one subscription, disabling it ends that one (D41); the mesh stays as it is."""
     chart = make()
     chart.start_at(outer)
     chart.enable_snoop_trace()
@@ -372,7 +372,7 @@ def test_without_a_daemon_lines_are_shown_and_take_no_room_from_events(
     accepted = [chart.transmit(Event(signal="EVENT")) for _ in range(20)]
 
     assert all(accepted)
-    assert client.counters()["snoop_dropped"] > 900
+    assert client.counters()["snoop_refused"] > 900
     assert (client.counters()["refused"], client.counters()["evicted"]) == (0, 0)
     assert "window" not in caplog.text, "that is said of events alone"
     assert screen.lines == [f" [+t] [me] # line {n}" for n in range(1000)]
@@ -390,7 +390,7 @@ def test_a_closed_client_and_a_terminal_that_is_full_are_counted(
 
     chart.snoop_scribble("too late")
 
-    assert (client.counters()["snoop_dropped"], client.counters()["snoop_unshown"]) == (1, 1)
+    assert (client.counters()["snoop_refused"], client.counters()["snoop_unshown"]) == (1, 1)
 
 
 def test_a_terminal_that_is_gone_is_counted(make: Make, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -281,7 +281,17 @@ def test_instrumentation_has_half_of_the_window() -> None:
     assert [snoop(window) for _ in range(3)] == [True, True, False]
     assert [accept(window) for _ in range(2)] == [True, True]
     assert not snoop(window)
-    assert (window.snoop_dropped, window.refused, len(window)) == (2, 0, 4)
+    assert (window.snoop_refused, window.refused, len(window)) == (2, 0, 4)
+
+
+def test_spy_lines_leave_room_for_traces() -> None:
+    """They have a quarter of the window; traces may have as much on top."""
+    window = new_window(window_bytes=8 * ENTRY)
+    spy = Line(Network.SNOOP_SPY, "snoop.spy", HEADING)
+
+    assert [window.accept(spy, b"null", 0.0) for _ in range(3)] == [True, True, False]
+    assert [snoop(window) for _ in range(3)] == [True, True, False]
+    assert (window.snoop_refused, len(window)) == (2, 4)
 
 
 def test_events_push_old_instrumentation_out() -> None:

@@ -65,6 +65,13 @@ def test_send_tells_how_many_queues_on_how_many_hosts_matched(lan: Lan, brokers:
             "queues": 1,
             "unanswered": ["h2"],
             "unroutable": False,
+            "outcome": "delivered",
+            "confirmed_by": 2,
+            "unroutable_at": 0,
+            "expired_at": 0,
+            "overflowed_at": 0,
+            "nacked_at": 0,
+            "forgotten_at": 0,
         }
 
 

@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +57,9 @@ class RecordingSink:
 
     def events(self, session: ClientSession, events: Events, span: Span) -> None:
         self.calls.append(("events", session.client, events.routing_key, span.first_sequence, span.last_sequence))
+
+    def follow(self, session: ClientSession, sequences: Sequence[int]) -> None:
+        self.calls.append(("follow", session.client, *sequences))
 
     def flush(self) -> None:
         self.flushes += 1

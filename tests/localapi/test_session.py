@@ -6,8 +6,20 @@ from pathlib import Path
 import pytest
 
 from mirosd.localapi.session import MAX_ASKS
-from mirosd_client.limits import MAX_BODY_BYTES, MAX_FRAME_BYTES, MAX_RECORDS
-from mirosd_client.messages import Ask, Closing, Done, Failed, Hello, Subscribe, Subscribed, Unsubscribe, encode_message
+from mirosd_client.limits import MAX_BODY_BYTES, MAX_FRAME_BYTES, MAX_RECEIPTS, MAX_RECORDS
+from mirosd_client.messages import (
+    Ask,
+    Closing,
+    Done,
+    Failed,
+    Fate,
+    Follow,
+    Hello,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    encode_message,
+)
 from mirosd_client.wire import (
     FrameType,
     Network,
@@ -70,6 +82,13 @@ BAD_SERVICE: dict[str, tuple[str, Callable[[Raw], bytes]]] = {
     "subscription 0": ("subscription", lambda _: encode_message(Subscribe(0, "mesh", "#"))),
     "subscription 65536": ("subscription", lambda _: encode_message(Subscribe(65536, "mesh", "#"))),
     "a number in use": ("subscription", lambda _: encode_message(Subscribe(1, "mesh", "#")) * 2),
+    "following what was sent": (
+        "follow",
+        lambda raw: raw.events(1, 2) + encode_message(Follow([2])),
+    ),
+    "following twice": ("follow", lambda _: encode_message(Follow([1])) * 2),
+    "following backwards": ("follow", lambda _: encode_message(Follow([2, 1]))),
+    "following too many": ("too_many_receipts", lambda _: encode_message(Follow(list(range(MAX_RECEIPTS + 1))))),
     "an ask whose id is text": ("malformed", lambda _: message('{"type":"ask","id":"1","verb":"status"}')),
     "nesting without end": (
         "malformed",
@@ -214,6 +233,25 @@ def test_a_subscription_lives_from_request_to_end(live: Live) -> None:
         raw.send(encode_ack(3, 9), encode_message(Unsubscribe(3)), encode_ack(3, 10))
         assert raw.is_well()
         assert live.sink.of(raw.id)[2:] == [("acknowledged", 3, 9), ("unsubscribe", 3)]
+
+
+def test_events_are_followed_until_their_fate_is_known(live: Live) -> None:
+    """What is asked before the events reaches the bridge, and its answer the client; answered ones make room."""
+    with live.client() as raw:
+        half = MAX_RECEIPTS // 2
+        raw.send(encode_message(Follow([1, 2])), raw.events(1, 2))
+        raw.send(
+            encode_message(Follow(list(range(3, half)))), encode_message(Follow(list(range(half, MAX_RECEIPTS + 1))))
+        )
+        until(lambda: ("follow", 1, 2) in live.sink.of(raw.id))
+        session = live.sink.sessions[raw.id]
+        live.call(lambda: session.fate(Fate([1, 2], confirmed=1, expired=2)))
+
+        assert Fate([1, 2], confirmed=1, expired=2) == raw.message()
+        raw.send(encode_message(Follow([MAX_RECEIPTS + 1, MAX_RECEIPTS + 2])))
+        assert raw.is_well()
+        assert [call[:2] for call in live.sink.of(raw.id)][1:3] == [("follow", 1), ("events", "a.b")]
+        assert live.sink.of(raw.id)[-1] == ("follow", MAX_RECEIPTS + 1, MAX_RECEIPTS + 2)
 
 
 def test_what_names_no_subscription_is_ignored(live: Live) -> None:

@@ -11,6 +11,8 @@ from mirosd_client.messages import (
     DaemonMessage,
     Done,
     Failed,
+    Fate,
+    Follow,
     Hello,
     Row,
     Welcome,
@@ -29,6 +31,7 @@ class FakeDaemon(socketserver.UnixStreamServer):
 
     Attributes:
         settled: what is said to events, each time in order; a Closing ends the connection instead.
+        followed: the numbers of events that are followed.
         events: what came, as (what the frame says, its records).
     """
 
@@ -36,7 +39,8 @@ class FakeDaemon(socketserver.UnixStreamServer):
         super().__init__(str(path), _Session)
         self.path, self.answers = str(path), answers
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.settled: list[Settled | Closing] = [Settled(1, 1, 0)]
+        self.settled: list[Settled | Fate | Closing] = [Fate([1], confirmed=1), Settled(1, 1, 0)]
+        self.followed: list[int] = []
         self.events: list[tuple[Events, list[Record]]] = []
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
@@ -82,6 +86,8 @@ class _Session(socketserver.BaseRequestHandler):
                 replies: list[DaemonMessage] = []
                 if isinstance(message, Hello):
                     replies = [Welcome(1, "0" * 32, "h1", "default", "0" * 32, "0.1.0", [])]
+                elif isinstance(message, Follow):
+                    self.server.followed += message.sequences
                 elif isinstance(message, Ask):
                     replies = self.server.answer_to(message)
                 self.request.sendall(b"".join(encode_message(reply) for reply in replies))

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from mirosctl.main import main
-from mirosd_client.messages import Closing
+from mirosd_client.control import ControlConnection
+from mirosd_client.messages import Closing, Fate
 from mirosd_client.wire import Network, Settled
 from tests.mirosctl.conftest import Run
 from tests.mirosctl.fake_daemon import FakeDaemon
@@ -63,13 +64,21 @@ def test_json_has_the_figures(daemon: FakeDaemon, run: Run) -> None:
         "queues": 1,
         "unanswered": ["h3"],
         "unroutable": False,
+        "outcome": "delivered",
+        "confirmed_by": 1,
+        "unroutable_at": 0,
+        "expired_at": 0,
+        "overflowed_at": 0,
+        "nacked_at": 0,
+        "forgotten_at": 0,
     }
+    assert daemon.followed == [1]
 
 
 def test_nobody_there_is_a_warning_and_no_failure(daemon: FakeDaemon, run: Run) -> None:
     """That no broker had a queue is said on stderr; a script goes on, as any sender does."""
     daemon.answers["matching"] = matched(0, 0)
-    daemon.settled = [Settled(0, 0, 0), Settled(1, 1, 1)]
+    daemon.settled = [Settled(0, 0, 0), Fate([1], unroutable=2), Settled(1, 1, 1)]
     plain, as_json = run("send", "PING", "--key", "a\x1bb"), run("send", "PING", "--json")
 
     assert (plain.exit_code, plain.stdout) == (0, "matched 0 queues on 0 hosts\n")
@@ -78,14 +87,29 @@ def test_nobody_there_is_a_warning_and_no_failure(daemon: FakeDaemon, run: Run) 
     assert "nobody is bound" in as_json.stderr
 
 
-def test_a_broker_that_is_away_is_told(daemon: FakeDaemon, run: Run) -> None:
-    """An event that is safe and not settled waits for a broker; how long it will is said."""
+def test_a_broker_that_is_away_is_told(daemon: FakeDaemon, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that is safe and not settled in time waits for a broker; how long it will is said."""
+    monkeypatch.setattr(ControlConnection.transmit, "__defaults__", (0.05,))
     daemon.answers["matching"] = matched(1, 1)
     daemon.settled = [Settled(1, 0, 0)]
     plain, as_json = run("send", "PING"), run("send", "PING", "--json")
 
     assert plain.stderr == "warning: a broker is away; it gets the event if it is back within 50 s\n"
-    assert json.loads(as_json.stdout)["settled"] is False
+    answer = json.loads(as_json.stdout)
+    assert (answer["settled"], answer["outcome"], answer["confirmed_by"]) == (False, "", 0)
+
+
+def test_a_broker_that_lost_it_is_told(daemon: FakeDaemon, run: Run) -> None:
+    """An event that some broker never got: which reason, at how many."""
+    daemon.answers["matching"] = matched(1, 1)
+    daemon.settled = [Fate([1], confirmed=1, overflow=2, nacked=1, expired=1, forgotten=1)]
+    plain, as_json = run("send", "PING"), run("send", "PING", "--json")
+
+    assert plain.stderr == (
+        "warning: 1 broker stayed away until the event's time was over, 2 brokers could not be owed more, "
+        "1 broker refused the event, 1 broker was given up\n"
+    )
+    assert (plain.exit_code, json.loads(as_json.stdout)["outcome"]) == (0, "partial")
 
 
 def test_who_may_not_transmit_is_told_so(daemon: FakeDaemon, run: Run) -> None:

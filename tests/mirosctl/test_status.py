@@ -40,6 +40,28 @@ def test_a_ready_daemon(daemon: FakeDaemon, run: Run) -> None:
     ]
 
 
+def test_brokers_that_take_nothing(daemon: FakeDaemon, run: Run) -> None:
+    """Others' are told with why and for how long; the own one is the daemon's own trouble, with its cure."""
+    alarm = {"reason": "low on memory", "for_s": 12.25}
+    there = {"broker": "10.0.0.7:5672", "is_own": False, "nodes": [], "is_connected": True, "pending_bytes": 4096}
+    own = {**there, "broker": "127.0.0.1:5672", "is_own": True}
+    daemon.answers["status"] = ([], {**STATUS, "producer_sets": [{**own, "alarm": None}, {**there, "alarm": alarm}]})
+    others = run("status")
+    detail = "127.0.0.1:5672 takes no messages: it is low on memory"
+    broker = {"address": "127.0.0.1:5672", "state": "blocked", "detail": detail}
+    reasons = [{"code": "broker", "detail": f"blocked: {detail}"}]
+    sets = [{**own, "alarm": alarm}, {**there, "alarm": None}]
+    daemon.answers["status"] = (
+        [],
+        {**STATUS, "state": "degraded", "reasons": reasons, "broker": broker, "producer_sets": sets},
+    )
+    ours = run("status")
+
+    assert (0, 5) == (others.exit_code, ours.exit_code)
+    assert "blocked   broker 10.0.0.7:5672 for 12 s: low on memory; 4096 bytes wait for it\n" in others.stdout
+    assert f"\nbroker: blocked: {detail}\n  {cure('blocked')}\n" in ours.stdout
+
+
 def test_a_degraded_daemon(daemon: FakeDaemon, run: Run) -> None:
     """Each reason is told with its cure, sorted, and the exit status is 5."""
     reasons = [{"code": "hosts_file", "detail": "line 2"}, {"code": "broker", "detail": "tcp(refused): 127.0.0.1"}]

@@ -13,9 +13,18 @@ from mirosctl.options import Options, common_options
 from mirosctl.output import show_json
 from mirosd_client.control import ControlConnection
 from mirosd_client.limits import EVENT_TTL_S, MAX_ROUTING_KEY_BYTES
+from mirosd_client.messages import Fate
 from mirosd_client.printable import printable, printable_deep
 from mirosd_client.signal_name import is_sane
 from mirosd_client.wire import DEFAULT_ROUTING_KEY
+
+LOSSES = (
+    ("expired_at", "expired", "stayed away until the event's time was over"),
+    ("overflowed_at", "overflow", "could not be owed more"),
+    ("nacked_at", "nacked", "refused the event"),
+    ("forgotten_at", "forgotten", "was given up"),
+)
+"""Why a broker does not get an event: what is printed, as the daemon tells it, for people."""
 
 
 def _signal(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -53,21 +62,40 @@ def send(options: Options, signal: str, payload: Any, key: str) -> None:
     That nobody hears it is a warning and not a failure: exit status 0, as for any sender.
     """
     with ControlConnection(options.socket) as connection:
-        event = connection.transmit(signal, payload, key)
+        fate = connection.transmit(signal, payload, key)
         _, matched = connection.ask("matching", {"routing_key": key})
-    is_settled, is_unroutable = event.settled >= event.safe, event.unroutable > 0
     if options.as_json:
-        progress = {"accepted": True, "settled": is_settled, "unroutable": is_unroutable}
-        show_json("send", printable_deep({**matched, **progress}))
+        show_json("send", printable_deep({**matched, "accepted": True, **_progress(fate)}))
     else:
         click.echo(_whom(matched))
-    if is_unroutable:
-        click.echo(printable(f"warning: nobody is bound to {key} on any host"), err=True)
-    if not is_settled:
+    if fate is None:
         click.echo(f"warning: a broker is away; it gets the event if it is back within {EVENT_TTL_S:g} s", err=True)
+    elif fate.outcome == "unheard":
+        click.echo(printable(f"warning: nobody is bound to {key} on any host"), err=True)
+    elif losses := _losses(fate):
+        click.echo(f"warning: {losses}", err=True)
 
 
 def _whom(matched: dict[str, Any]) -> str:
     queues, hosts, unanswered = matched["queues"], matched["hosts"], matched["unanswered"]
     text = f"matched {queues} queue{'' if queues == 1 else 's'} on {hosts} host{'' if hosts == 1 else 's'}"
     return printable(text + (f"; no answer from {', '.join(unanswered)}" if unanswered else ""))
+
+
+def _progress(fate: Fate | None) -> dict[str, Any]:
+    """Give what became of the event; the numbers are of brokers."""
+    told = fate or Fate([])
+    return {
+        "settled": fate is not None,
+        "unroutable": fate is not None and fate.outcome == "unheard",
+        "outcome": fate.outcome if fate is not None else "",
+        "confirmed_by": told.confirmed,
+        "unroutable_at": told.unroutable,
+        **{name: getattr(told, told_as) for name, told_as, _ in LOSSES},
+    }
+
+
+def _losses(fate: Fate) -> str:
+    """Say at how many brokers it was lost, and why; "" for nowhere."""
+    lost = [(getattr(fate, name), why) for _, name, why in LOSSES]
+    return ", ".join(f"{count} broker{'' if count == 1 else 's'} {why}" for count, why in lost if count)

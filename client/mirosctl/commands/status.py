@@ -39,8 +39,22 @@ def _pairs(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("state", str(result["state"])),
         ("version", f"{result['version']}, up {duration(result['uptime_s'])}"),
         ("broker", " ".join(str(broker[key]) for key in ("address", "state", "detail") if broker.get(key))),
+        *_alarms(result),
         ("clients", f"{result.get('clients', 0)} with {result.get('subscriptions', 0)} subscriptions"),
         *((name, str(counters[name])) for name in sorted(counters) if counters[name]),
+    ]
+
+
+def _alarms(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Give each broker of another host that takes no messages: why, for how long, and what waits for it here."""
+    return [
+        (
+            "blocked",
+            f"broker {each['broker']} for {duration(alarm['for_s'])}: {alarm['reason']}; "
+            f"{each['pending_bytes']} bytes wait for it",
+        )
+        for each in result.get("producer_sets", [])
+        if (alarm := each.get("alarm")) and not each["is_own"]
     ]
 
 

@@ -20,7 +20,7 @@ def test_both_ends():
 
 
 def test_full_it_keeps_what_it_has():
-    """What finds no room, at either end, is refused and counted."""
+    """What finds no room, at either end, is refused and counted, and overwrites nothing (D36)."""
     inbox = Inbox(2)
 
     assert [inbox.append(1), inbox.append(2), inbox.append(3), inbox.appendleft(0)] == [True, True, False, False]
