@@ -41,6 +41,7 @@ from mirosd.localapi.rights import Policy
 from mirosd.localapi.server import LocalServer
 from mirosd.member import Member
 from mirosd.payloads import ProducerQueue
+from mirosd.replay_file import ReplayFile
 from mirosd.view import View
 
 log = structlog.get_logger()
@@ -133,7 +134,9 @@ class Daemon:
                 random=random.random,
                 former=delivery_set.read(),
                 on_delivery_set=delivery_set.write,
+                on_behind=state.skip_to,
             )
+            table = ReplayFile(settings.state_dir, files).keep(bridge.replay)
             member.confirms.append(bridge.confirm)
             who = {"node": node, "name": name, "system": settings.system, "version": __version__}
             # people may have any address scouted: their prober is not held to what was cleared
@@ -159,6 +162,7 @@ class Daemon:
                 bound.remove()
                 await server.stop()
                 await bridge.stop(is_farewell=not renewed.is_set())
+                table.close()
                 discovery.stop()
                 log.info("stopped")
         return renewed.is_set() and not stop.is_set()

@@ -19,7 +19,7 @@ class BrokerError(MirosdError):
     Attributes:
         code: a scouting stage with its detail, as in `mirosctl peers --why`:
             resolve, tcp(refused), tcp(silent), tls, amqp, amqp(slow), auth, guest_remote,
-            vhost, exchange, lost, closed; unproved before all of them (backends.guarded).
+            vhost, exchange, lost, closed, blocked; unproved before all of them (backends.guarded).
     """
 
     def __init__(self, code: str, message: str) -> None:

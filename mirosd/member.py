@@ -105,5 +105,6 @@ class Member:
         )
 
     def _envelope(self, key: bytes, network: str) -> Envelope:
-        sealer = Sealer(key, self._system, network, node=self.node, random=os.urandom, clock=time.monotonic)
+        me, clock = self.identity, time.monotonic
+        sealer = Sealer(key, self._system, network, node=me.node, start=me.start, random=os.urandom, clock=clock)
         return Envelope(self._system, network, sealer, Opener(key, self._system, network))

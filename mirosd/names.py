@@ -40,9 +40,15 @@ class SystemNames:
         Its last piece is a hash of the queue's arguments: changed settings make a new
         queue instead of the broker's error 406.
         """
-        text = repr(sorted(arguments.items()))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return f"{self.exchanges[Network.MESH]}.{node}.{client}.{subscription}.{digest}"
+        return f"{self.exchanges[Network.MESH]}.{node}.{client}.{subscription}.{_digest(arguments)}"
+
+    def dead_queue(self, node: str, arguments: dict[str, Any]) -> str:
+        """Give the name of the queue for what a node's queues dropped; likewise."""
+        return f"{self.dead}.{node}.{_digest(arguments)}"
+
+
+def _digest(arguments: dict[str, Any]) -> str:
+    return hashlib.sha256(repr(sorted(arguments.items())).encode()).hexdigest()[:8]
 
 
 def node_routing_key(node: str) -> str:

@@ -185,6 +185,7 @@ class PeerHeard(NamedTuple):
 class PeerSign(NamedTuple):
     """peer_routed, peer_returned, peer_link_up, peer_link_down, peer_left: something was seen of a node.
 
+    peer_blocked: its broker takes no messages, `detail` says why; "" when it takes them again.
     peer_own_blocked, peer_own_free: `node` is "", `detail` what keeps our own broker from bringing us anything.
     (peer_forgotten and peer_allowed, which people cause, carry the node's id alone.)
     """

@@ -70,6 +70,7 @@ class Private:
     peer_routed = _signals.peer_routed
     peer_link_up = _signals.peer_link_up
     peer_link_down = _signals.peer_link_down
+    peer_blocked = _signals.peer_blocked
     peer_left = _signals.peer_left
     peer_silent = _signals.peer_silent
     peer_expired = _signals.peer_expired

@@ -84,7 +84,7 @@ class View:
             "uptime_s": round(time.monotonic() - self._started_s, 1),
             "broker": {
                 "address": bridge.own_broker.display,
-                "state": "connected" if bridge.is_connected else (error.code if error else "connecting"),
+                "state": error.code if error else ("connected" if bridge.is_connected else "connecting"),
                 "detail": str(error) if error else "",
             },
             "clients": len(sessions),

@@ -19,6 +19,7 @@ _CURES = {
     "unproved": "no mirosd with our key says that this broker is its own, so our account is not sent there: start "
     "mirosd on that host and let UDP 27672 through, or list the address (mirosctl hosts add)",
     "lost": "the connection broke; it is tried again",
+    "internal": "mirosd met what nobody foresaw, and tries again: its log says what (journalctl -u mirosd); report it",
     "closed": "the broker closed the connection; its log says why",
     "blocked": "the broker is out of memory or disk: see rabbitmqctl status, free some",
     # stages of proving a peer

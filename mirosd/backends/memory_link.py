@@ -90,6 +90,7 @@ class MemoryLink:
     ) -> None:
         self.address = address
         self.is_blocked = False
+        self.blocked_by = "low on memory"  # it knows no other alarm
         self._loop, self._vhost = vhost.loop, vhost
         self._up, self._down = make_pipe(vhost.loop), make_pipe(vhost.loop, self._fault)
         self.far = Connection(self, vhost, up=self._up, down=self._down, on_gone=on_gone)
@@ -142,6 +143,10 @@ class MemoryLink:
         """Declare a queue and give its name."""
         owner = self.far if exclusive else None
         return str(await self.ask(self._vhost.declare_queue, name, durable, owner, arguments, self.far))
+
+    async def has_queue(self, name: str) -> bool:
+        """Say whether a queue is there."""
+        return bool(await self.ask(self._vhost.has_queue, name))
 
     async def bind_queue(self, queue: str, exchange: str, routing_key: str) -> None:
         """Bind; when this returns it is done."""

@@ -18,6 +18,7 @@ ARGUMENTS = {
     "x-max-length",
     "x-max-length-bytes",
     "x-overflow",
+    "x-queue-mode",  # where a queue lies is nothing to this one
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",
 }

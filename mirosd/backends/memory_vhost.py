@@ -68,6 +68,10 @@ class Vhost:
         )
         return name
 
+    def has_queue(self, name: str) -> bool:
+        """Say whether a queue is there."""
+        return name in self._queues
+
     def queue(self, name: str, asker: object) -> Queue:
         """Give a queue that `asker` may use; BrokerError("closed") when there is none, or it is another's own."""
         if name not in self._queues:

@@ -16,7 +16,11 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from mirosd.errors import StartError
+
+log = structlog.get_logger()
 
 _FILE = "node.json"
 _NEW_FILE = "node.json.new"
@@ -72,6 +76,13 @@ class StateDirectory:
         except OSError as exc:
             raise StartError(_unusable(self.path, exc)) from exc
         self.node, self.start = node, 1
+
+    def skip_to(self, start: int) -> None:
+        """Have the next start count on from `start`: others know a later one of this node than was stored here."""
+        try:
+            self._write({"node": self.node, "start": start})
+        except OSError as exc:  # others will say so again
+            log.warning("start_not_stored", start=start, reason=_unusable(self.path, exc))
 
     def _lock(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import queue
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from mirosd.bridge.inbound import Inbound
 from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
 from mirosd.bridge.outbound import Outbound
+from mirosd.bridge.positions import Positions
 from mirosd.bridge.producer_set import ProducerSet
 from mirosd.bridge.producer_sets import ProducerSets
 from mirosd.bridge.reserve import Reserve
@@ -22,6 +23,8 @@ from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
 from mirosd.core.delivery_set import DeliverySet
 from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import ClientSession
+from mirosd.core.replay import ReplayGuard
+from mirosd.core.seal import node_tag
 from mirosd.core.settings import DeliverySettings
 from mirosd.core.shown import Board
 from mirosd.errors import BrokerError
@@ -51,6 +54,7 @@ class Bridge:
         on_own_state: called with None when the own broker is connected, with the error when it is not.
         former: the delivery set that an earlier start left.
         on_delivery_set: told the delivery set whenever it has changed.
+        on_behind: told the start that this one counts as from now on (bridge.positions).
     """
 
     def __init__(
@@ -72,34 +76,29 @@ class Bridge:
         random: Callable[[], float],
         former: DeliverySet,
         on_delivery_set: Callable[[DeliverySet], None],
+        on_behind: Callable[[int], None] = lambda _start: None,
     ) -> None:
         self.own_error: BrokerError | None = None
         self._on_own_state = on_own_state
         self._names = names
         self._envelopes, self._control, self._settings = envelopes, control, settings
         self._producers, self._board, self._post_peer, self._random = producers, board, post_peer, random
-        self._exchange = names.exchanges[Network.MESH]
+        exchange = names.exchanges[Network.MESH]
         self._tasks: set[asyncio.Task[None]] = set()
-        snoop = SnoopOutbound(envelopes, names, lambda: self._sets.all, board)
-        self.outbound = Outbound(
-            envelopes[Network.MESH],
-            self._exchange,
-            self._lanes,
-            self._lanes_for,
-            snoop,
-            ttl_s=settings.ttl_s,
-            board=board,
-        )
-        self.inbound = Inbound(envelopes, names, control.identity, settings, board, aliens=aliens)
+        mesh, snoop = envelopes[Network.MESH], SnoopOutbound(envelopes, names, lambda: self._sets.all, board)
+        self.outbound = Outbound(mesh, exchange, self._lanes, self._lanes_for, snoop, ttl_s=settings.ttl_s, board=board)
+        node = control.identity.node
+        self.replay = ReplayGuard(node_tag(node), settings.ttl_s)
+        self.inbound = Inbound(envelopes, names, control.identity, settings, board, aliens=aliens, replay=self.replay)
         control.count_here = self.inbound.subscriptions.count_matches
         self._aliens = aliens
-        self._own = self._make_set(connector, own, self._declare_mesh, self._open_control, self._own_state)
+        self._own = self._make_set(connector, own, self._declare_mesh, control.opened, self._own_state)
         self._sets = ProducerSets(
             self._own,
             control,
             reserve=Reserve(former, self._make_lane),
             make=lambda address, lane: self._make_set(
-                peer_connector, address, self._check_mesh, self._listen_control, lane=lane
+                peer_connector, address, lambda link: link.check_exchange(exchange), self._listen_control, lane=lane
             ),
             peer_address=peer_address,
             stop=lambda producer_set: self._spawn(producer_set.stop()),
@@ -114,6 +113,9 @@ class Bridge:
             clock=asyncio.get_running_loop().time,
         )
         control.on_heartbeat = self._greeter.heard
+        positions = Positions(node, envelopes, self.replay, self._sets.lane_of, settings.ttl_s, on_behind=on_behind)
+        positions.on_news, self.inbound.before_bind = self.inbound.reconsider, positions.note_own
+        control.heartbeats.positions = positions
         self._consuming = KeptLink(
             connector,
             own,
@@ -184,6 +186,10 @@ class Bridge:
         """A client handed records over."""
         self.outbound.events(session, events, span)
 
+    def follow(self, session: ClientSession, sequences: Sequence[int]) -> None:
+        """A client wants to know what becomes of events."""
+        self.outbound.follow(session, sequences)
+
     def flush(self) -> None:
         """All frames of one read were handed over."""
         self.outbound.flush()
@@ -252,7 +258,8 @@ class Bridge:
         )
 
     def _make_lane(self, name: str) -> Lane:
-        return Lane(name, max_bytes=self._settings.pending_bytes, board=self._board, on_relief=self._relieved)
+        relieved = self.outbound.relieved
+        return Lane(name, max_bytes=self._settings.pending_bytes, board=self._board, on_relief=relieved)
 
     def _lanes_for(self, routing_key: str) -> list[Lane]:
         """Give the lanes that a body is owed to: all, but the own broker's when nobody there can have a queue."""
@@ -263,20 +270,11 @@ class Bridge:
         """Give all lanes, the own broker's last: what goes to other hosts has the longer way."""
         return reversed(self._sets.lanes)
 
-    def _relieved(self) -> None:
-        self.outbound.relieved()
-
     async def _declare_mesh(self, link: Link) -> None:
         for envelope in self._envelopes.values():
             envelope.sealer.new_session()
         for exchange in self._names.exchanges.values():
             await link.declare_exchange(exchange)
-
-    async def _check_mesh(self, link: Link) -> None:
-        await link.check_exchange(self._exchange)
-
-    async def _open_control(self, link: Link) -> None:
-        await self._control.opened(link)
 
     async def _listen_control(self, link: Link) -> None:
         for exchange in (self._names.control, *self._names.exchanges.values()):
@@ -284,7 +282,7 @@ class Bridge:
         await self._control.listen(link)
 
     def _own_state(self, error: BrokerError | None) -> None:
-        if error is not None:
+        if error is not None and error.code != "blocked":
             self._control.lost(error.code)
         self.own_error = error
         self._on_own_state(error)

@@ -18,11 +18,9 @@ async def count_dead_letters(
 ) -> None:
     """Consume this host's dead letters over `link`, as long as it lives."""
     await link.declare_exchange(names.dead, kind="direct")
+    arguments = {"x-expires": int(settings.queue_expires_s * 1000), "x-queue-mode": "lazy"}  # bodies come whole
     queue = await link.declare_queue(
-        f"{names.dead}.{node}",
-        durable=True,
-        exclusive=False,
-        arguments={"x-expires": int(settings.queue_expires_s * 1000)},
+        names.dead_queue(node, arguments), durable=True, exclusive=False, arguments=arguments
     )
     await link.bind_queue(queue, names.dead, node)
     consumers: list[Consumer] = []

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mirosd.bridge.positions import Positions
 from mirosd.core.broker import Link
 from mirosd.core.challenger import SealedChallenger
 from mirosd.core.control_messages import Heartbeat
@@ -32,6 +33,7 @@ class Heartbeats:
 
     Attributes:
         peers: node -> link to its broker, None while that is away; read only.
+        positions: says how far bodies have come, and hears it of others.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Heartbeats:
         wall_ms: Callable[[], int],
     ) -> None:
         self.peers: dict[str, Link | None] = {}
+        self.positions: Positions | None = None
         self._challenger, self._send, self._on_beat, self._post_peer = challenger, send, on_beat, post_peer
         self._clock, self._wall_ms = clock, wall_ms
         self._echoes: dict[str, tuple[int, float]] = {}
@@ -68,6 +71,8 @@ class Heartbeats:
 
     def heard(self, beat: Heartbeat) -> None:
         """Take another node's heartbeat."""
+        if self.positions is not None:
+            self.positions.heard(beat)
         now_s = self._clock()
         brokers = one_spelling(beat.brokers)
         rtt_ms = None if beat.echo_ms is None else max(0.0, now_s * 1000 - beat.echo_ms - beat.echo_age_ms)
@@ -117,7 +122,8 @@ class Heartbeats:
             return
         echo_ms, heard_s = self._echoes.get(node, (None, 0.0))
         echo_age_ms = int((self._clock() - heard_s) * 1000) if echo_ms is not None else 0
-        beat = replace(template, sequence=self.next_sequence(), echo_ms=echo_ms, echo_age_ms=echo_age_ms)
+        said = {} if self.positions is None else self.positions.of(node)._asdict()
+        beat = replace(template, sequence=self.next_sequence(), echo_ms=echo_ms, echo_age_ms=echo_age_ms, **said)
         self._send(node, link, beat)
 
     def template(self) -> Heartbeat:

@@ -7,11 +7,10 @@ makes de-duplication by highest sequence number exact.
 """
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable
 
-from mirosd.bridge.body import Body
+from mirosd.bridge.body import Body, Verdict
 from mirosd.core.broker import Link, Outcome
 from mirosd.core.shown import Board
 
@@ -20,15 +19,15 @@ MAX_IN_FLIGHT = 256
 busy over a link of 100 ms, and little enough that a lost connection repeats seconds, not minutes."""
 
 HIGH_WATER_BYTES = 8 * 1024 * 1024
-LOW_WATER_BYTES = 4 * 1024 * 1024
-"""Bytes waiting for a broker that does confirm: above, clients are not read; below, again."""
+"""Bytes owed to a broker that does confirm: above, or above half of the lane's bound, clients are not read; below half
+of that again."""
 
 PROGRESS_S = 1.0
 """A broker that has confirmed nothing for this long holds nobody back: its absence may delay no one."""
 
 STALLED_S = 5.0
-"""A broker that is connected and has confirmed nothing for this long hangs: events are as safe as if it were away,
-so that it fills nobody's window. Others' silence counts after the same time; a disk that syncs slowly takes a second."""
+"""A broker that is connected and has confirmed nothing for this long hangs: what it owes is as safe as if it were away,
+so that it fills nobody's window. As long as peers may be silent; a disk that syncs slowly takes a second."""
 
 BODY_BYTES = 512
 """What Python needs around a body that is owed, measured (533 with one record): without it small bodies take four
@@ -36,12 +35,16 @@ times the bound."""
 
 
 class _Debt:
-    """A body owed to this lane's broker; `unsafe` while the broker takes bodies."""
+    """A body owed to this lane's broker; `unsafe` while the broker takes bodies.
 
-    __slots__ = ("body", "unsafe")
+    `was_sent` once it was lost with a connection before it was confirmed: the broker may have it.
+    """
+
+    __slots__ = ("body", "unsafe", "was_sent")
 
     def __init__(self, body: Body, unsafe: bool) -> None:
         self.body, self.unsafe = body, unsafe
+        self.was_sent = False
 
     @property
     def size(self) -> int:
@@ -54,8 +57,9 @@ class Lane:
 
     Args:
         name: for people and logs.
-        max_bytes: bound of what is pending, with what Python needs for it, while the broker
-            is away; beyond it the oldest body is dropped for this broker alone, counted `overflow`.
+        max_bytes: bound of what is pending, with what Python needs for it, half of it at most
+            unconfirmed; beyond it the oldest body that waits is dropped for this broker
+            alone, counted `overflow`.
         on_relief: called when the lane no longer holds senders back.
     """
 
@@ -63,11 +67,13 @@ class Lane:
         self.name = name
         self.pending_bytes = 0
         self._max_bytes, self._board, self._on_relief = max_bytes, board, on_relief
+        self._high_bytes = min(HIGH_WATER_BYTES, max_bytes // 2)
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._is_blocked = self._is_stalled = False
         self._waiting: deque[_Debt] = deque()
         self._in_flight: dict[int, _Debt] = {}
+        self._in_flight_bytes = 0
         self._next_tag = 0
         self._progress_s = self._loop.time()
         self._look: asyncio.TimerHandle | None = None
@@ -82,10 +88,16 @@ class Lane:
         """Nothing is owed."""
         return not self._waiting and not self._in_flight
 
+    @property
+    def oldest(self) -> Body | None:
+        """The oldest body that is owed; None when none is."""
+        debt = next(iter(self._in_flight.values()), self._waiting[0] if self._waiting else None)
+        return None if debt is None else debt.body
+
     def holds_back(self, *, is_holding: bool) -> bool:
         """Tell whether senders should wait (go on waiting, if they are) for this broker."""
         is_confirming = self._loop.time() - self._progress_s < PROGRESS_S
-        bound = LOW_WATER_BYTES if is_holding else HIGH_WATER_BYTES
+        bound = self._high_bytes // 2 if is_holding else self._high_bytes
         return self.is_open and is_confirming and self.pending_bytes > bound
 
     def owe(self, body: Body) -> None:
@@ -98,7 +110,8 @@ class Lane:
         self._waiting.append(debt)
         self.pending_bytes += debt.size
         self._publish()
-        self._keep_bound()
+        while self.pending_bytes > self._max_bytes and self._waiting:
+            self._give_up(self._waiting.popleft(), "overflow")
         self._watch()
 
     def flush(self) -> None:
@@ -114,9 +127,11 @@ class Lane:
     def lost(self) -> None:
         """The connection is gone: what was not confirmed is owed again, before everything newer."""
         self._link = None
+        for debt in self._in_flight.values():
+            debt.was_sent = True
         self._waiting.extendleft(reversed(self._in_flight.values()))
         self._in_flight.clear()
-        self._keep_bound()
+        self._in_flight_bytes = 0
         self._set_safe()
         self._looked()
 
@@ -140,7 +155,7 @@ class Lane:
     def dissolve(self) -> None:
         """Owe nothing any more: another lane owes the same to this broker. Only before any connection."""
         for debt in self._waiting:
-            debt.body.answered(is_routed=False, was_unsafe=debt.unsafe)
+            debt.body.answered("dissolved", was_unsafe=debt.unsafe)
         self._waiting.clear()
         self.pending_bytes = 0
 
@@ -150,7 +165,7 @@ class Lane:
         self._watch()
 
     def _publish(self) -> None:
-        while self.is_open and self._waiting and len(self._in_flight) < MAX_IN_FLIGHT:
+        while self.is_open and self._waiting and self._has_room_for(self._waiting[0]):
             debt = self._waiting.popleft()
             body = debt.body
             left_ms = int((body.expires_s - self._loop.time()) * 1000)
@@ -159,6 +174,7 @@ class Lane:
                 continue
             tag = self._next_tag = self._next_tag + 1
             self._in_flight[tag] = debt
+            self._in_flight_bytes += debt.size
             assert self._link is not None  # is_open
             self._link.publish(
                 body.exchange,
@@ -176,24 +192,27 @@ class Lane:
         if debt is None:  # of a connection that was lost meanwhile
             return
         self._progress_s, self._is_stalled = self._loop.time(), False
-        was_high = self.pending_bytes >= LOW_WATER_BYTES
+        was_high = self.pending_bytes >= self._high_bytes // 2
         self.pending_bytes -= debt.size
+        self._in_flight_bytes -= debt.size
         is_nacked = outcome is Outcome.NACKED  # not sent again: order is kept, and it is counted
         if is_nacked:
             self._board.count("nacked", debt.body.count)
-        debt.body.answered(is_routed=outcome is Outcome.CONFIRMED, was_unsafe=debt.unsafe, is_lost=is_nacked)
+        verdict: Verdict = "nacked" if is_nacked else "confirmed" if outcome is Outcome.CONFIRMED else "unroutable"
+        debt.body.answered(verdict, was_unsafe=debt.unsafe)
         self._publish()
-        if was_high and self.pending_bytes < LOW_WATER_BYTES:
+        if was_high and self.pending_bytes < self._high_bytes // 2:
             self._on_relief()
 
-    def _keep_bound(self) -> None:
-        while self.pending_bytes > self._max_bytes and self._waiting:
-            self._give_up(self._waiting.popleft(), "overflow")
+    def _has_room_for(self, debt: _Debt) -> bool:
+        """What is unconfirmed cannot be dropped: it has half of the bound, or is a single body."""
+        is_small = self._in_flight_bytes + debt.size <= self._max_bytes // 2
+        return not self._in_flight or (is_small and len(self._in_flight) < MAX_IN_FLIGHT)
 
-    def _give_up(self, debt: _Debt, counter: str) -> None:
+    def _give_up(self, debt: _Debt, verdict: Verdict) -> None:
         self.pending_bytes -= debt.size
-        self._board.count(counter, debt.body.count)
-        debt.body.answered(is_routed=False, was_unsafe=debt.unsafe, is_lost=True)
+        self._board.count("unconfirmed" if debt.was_sent else verdict, debt.body.count)
+        debt.body.answered(verdict, was_unsafe=debt.unsafe)
 
     def _set_safe(self) -> None:
         for debt in (*self._in_flight.values(), *self._waiting):

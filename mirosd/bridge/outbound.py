@@ -24,6 +24,7 @@ FORGET_ACCOUNT_S = 60.0
 """How long a client that went away may come back to its account: as long as its events can be on their way."""
 
 SETTLED = Body("", "", b"", 0.0, [])
+SETTLED.handed_out()
 """Owed by nobody: where snoop records are accounted, which no broker's answer is waited for."""
 
 
@@ -114,6 +115,10 @@ class Outbound:
         if any(lane.holds_back(is_holding=False) for lane in self._lanes()):
             self._pause(session)
 
+    def follow(self, session: ClientSession, sequences: Iterable[int]) -> None:
+        """A client wants to know what becomes of events that it is about to hand over."""
+        self._accounts[session.client].follow(sequences)
+
     def flush(self) -> None:
         """Send what was gathered."""
         if self._records:
@@ -160,8 +165,7 @@ class Outbound:
         lanes = self._owed(self._routing_key)
         for lane in lanes:
             lane.owe(body)
-        if not lanes:
-            body.owed_to_nobody()
+        body.handed_out()
 
     def _note_change(self, account: Account) -> None:
         if not self._changed:

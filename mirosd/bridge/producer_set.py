@@ -5,7 +5,11 @@ the mesh's, and control's (snoop networks share it). Exactly one set per broker,
 however many peers are behind it.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import structlog
 
 from mirosd.bridge.control import Control
 from mirosd.bridge.kept_link import KeptLink
@@ -15,8 +19,14 @@ from mirosd.errors import BrokerError
 from mirosd.payloads import PeerSign
 from mirosd.signals import Private
 
-MAX_SNOOP_UNCONFIRMED = 256 * 1024
-"""Bytes of instrumentation a broker may owe a confirm for: heartbeats never wait behind more than that."""
+log = structlog.get_logger()
+
+
+class Alarm(NamedTuple):
+    """A broker does not read what is published: what it said of that, and when (seconds of the loop's clock)."""
+
+    reason: str
+    since_s: float
 
 
 class ProducerSet:
@@ -25,7 +35,11 @@ class ProducerSet:
     Args:
         prepare_mesh, prepare_control: make sure that the broker has what is needed
             (declare on the own broker, only check on others'), before anything is published.
-        on_state: called with None when the control link is up, with the error when it is not.
+        on_state: called with None when the control link is up and the broker reads, else with the error: of code
+            "blocked" when it does not read.
+
+    Attributes:
+        alarm: why the broker does not read, None while it does or is away.
     """
 
     def __init__(
@@ -43,6 +57,7 @@ class ProducerSet:
     ) -> None:
         self.lane = lane
         self.nodes: set[str] = set()
+        self.alarm: Alarm | None = None
         self._control, self._post_peer, self._on_state = control, post_peer, on_state
         self._prepare_mesh, self._prepare_control = prepare_mesh, prepare_control
         self._control_link: Link | None = None
@@ -53,8 +68,8 @@ class ProducerSet:
             address,
             mesh_name,
             on_up=self._mesh_up,
-            on_down=lambda _error: lane.lost(),
-            on_blocked=lane.blocked,
+            on_down=self._mesh_down,
+            on_blocked=self._mesh_blocked,
             random=random,
             is_quiet=True,
         )
@@ -64,6 +79,7 @@ class ProducerSet:
             control_name,
             on_up=self._control_up,
             on_down=self._control_down,
+            on_blocked=lambda _is_blocked: self._note_alarm(),
             random=random,
         )
 
@@ -81,6 +97,14 @@ class ProducerSet:
     def is_untried(self) -> bool:
         """It is not known yet whether the broker can be reached at its address."""
         return self._controls.is_untried
+
+    @property
+    def shown_alarm(self) -> dict[str, Any] | None:
+        """The alarm for people: its reason, and for how long it has lasted."""
+        if self.alarm is None:
+            return None
+        for_s = asyncio.get_running_loop().time() - self.alarm.since_s
+        return {"reason": self.alarm.reason, "for_s": round(for_s, 1)}
 
     async def attempted(self) -> None:
         """Return when the control link is up, or has just been tried in vain."""
@@ -103,16 +127,22 @@ class ProducerSet:
         self._control.add_peer(node, self._control_link)
         if self._control_link is not None:
             self._post_peer(Private.peer_link_up, PeerSign(node))
+        if self.alarm is not None:
+            self._post_peer(Private.peer_blocked, PeerSign(node, detail=self.alarm.reason))
 
     def remove(self, node: str) -> None:
         """`node` is gone."""
         self.nodes.discard(node)
         self._control.remove_peer(node)
 
-    def snoop(self, exchange: str, routing_key: str, body: bytes) -> bool:
-        """Publish instrumentation over the control link; False when the broker cannot take it now."""
+    def snoop(self, exchange: str, routing_key: str, body: bytes, *, max_unconfirmed: int) -> bool:
+        """Publish instrumentation over the control link; False when the broker cannot take it now.
+
+        Args:
+            max_unconfirmed: bytes of instrumentation that may be without a confirm, this body included.
+        """
         link = self._control_link
-        if link is None or link.is_blocked or self._snoop_unconfirmed + len(body) > MAX_SNOOP_UNCONFIRMED:
+        if link is None or link.is_blocked or self._snoop_unconfirmed + len(body) > max_unconfirmed:
             return False
 
         def answered(_outcome: Outcome) -> None:
@@ -134,6 +164,14 @@ class ProducerSet:
         await self._prepare_mesh(link)
         self.lane.opened(link)
 
+    def _mesh_down(self, _error: BrokerError) -> None:
+        self.lane.lost()
+        self._note_alarm()
+
+    def _mesh_blocked(self, is_blocked: bool) -> None:
+        self.lane.blocked(is_blocked)
+        self._note_alarm()
+
     async def _control_up(self, link: Link) -> None:
         await self._prepare_control(link)
         self._control_link = link
@@ -145,10 +183,30 @@ class ProducerSet:
 
     def _control_down(self, error: BrokerError) -> None:
         self._control_link = None
+        self._note_alarm()
         self._on_state(error)
         for node in self.nodes:
             self._control.add_peer(node, None)
             self._post_peer(Private.peer_link_down, PeerSign(node, detail=error.code))
+
+    def _note_alarm(self) -> None:
+        """A broker in alarm tells only who publishes, each connection for itself: one that was told is enough."""
+        links = (self._mesh.link, self._controls.link)
+        reason = next((link.blocked_by for link in links if link is not None and link.is_blocked), None)
+        if (reason is None) is (self.alarm is None):
+            return
+        now_s = asyncio.get_running_loop().time()
+        if reason is not None:
+            self.alarm = Alarm(reason, now_s)
+            log.warning("broker_blocked", broker=self.address.display, reason=reason)
+        elif self.alarm is not None:
+            log.info("broker_unblocked", broker=self.address.display, after_s=round(now_s - self.alarm.since_s, 1))
+            self.alarm = None
+        for node in self.nodes:
+            self._post_peer(Private.peer_blocked, PeerSign(node, detail=reason or ""))
+        if self._control_link is not None:
+            said = f"{self.address.display} takes no messages: it is {reason}"
+            self._on_state(None if reason is None else BrokerError("blocked", said))
 
 
 def _names(address: BrokerAddress) -> tuple[str, str]:

@@ -81,6 +81,11 @@ class ProducerSets:
         """Give the set of the broker that a node is behind."""
         return next((producer_set for producer_set in self.all if node in producer_set.nodes), None)
 
+    def lane_of(self, node: str) -> Lane | None:
+        """Give the lane of the broker that a node is behind, our own node among them."""
+        there = self.own if node == self._control.identity.node else self.of(node)
+        return None if there is None else there.lane
+
     async def adopt(self, producer: Producer) -> None:
         """Have a proved node's broker served, unless the node is retired meanwhile."""
         adoption = _Adoption(producer.node)
@@ -162,7 +167,10 @@ class ProducerSets:
         self._note()
 
     def display(self) -> list[dict[str, Any]]:
-        """Give the sets for people: where, which nodes, whether the control link is up, and bytes not confirmed."""
+        """Give the sets for people: where, which nodes, whether the control link is up, and bytes not confirmed.
+
+        `alarm`: what the broker said when it stopped to take messages, and for how long it has; null while it does.
+        """
         return [
             {
                 "broker": each.address.display,
@@ -170,6 +178,7 @@ class ProducerSets:
                 "nodes": sorted(each.nodes),
                 "is_connected": each.control_link is not None,
                 "pending_bytes": each.lane.pending_bytes,
+                "alarm": each.shown_alarm,
             }
             for each in self.all
         ]

@@ -1,7 +1,8 @@
 """The snoop networks' way out: trace and spy lines, to every broker, as far as they can keep up.
 
 Instrumentation is worth having now or not at all: bodies are transient, nothing is
-sent again, and what a broker has not confirmed is bounded. The mesh goes before it.
+sent again, and what a broker has not confirmed is bounded. The mesh goes before it,
+on a connection of its own; traces go before spy lines, of which there are more.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,9 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from mirosd.bridge.producer_set import ProducerSet
 from mirosd.core.envelope import Envelope
 from mirosd.core.shown import Board
-from mirosd.names import SystemNames
+from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECORDS
 from mirosd_client.wire import Events, Network
+
+MAX_UNCONFIRMED = {Network.SNOOP_TRACE: 256 * 1024, Network.SNOOP_SPY: 128 * 1024}
+"""Bytes of instrumentation a broker may owe a confirm for when a body of each network is added: heartbeats never
+wait behind more, and spy lines leave traces the other half."""
 
 
 class SnoopOutbound:
@@ -41,8 +46,8 @@ class SnoopOutbound:
         self._counts[key] = self._counts.get(key, 0) + records
 
     def flush(self) -> None:
-        """Send what was gathered."""
-        for key in list(self._open):
+        """Send what was gathered, traces first."""
+        for key in sorted(self._open):
             self._publish(key)
 
     def _publish(self, key: tuple[Network, str]) -> None:
@@ -51,5 +56,7 @@ class SnoopOutbound:
         count = self._counts.pop(key)
         body = self._envelopes[network].seal_records(records, 0, routing_key)
         for producer_set in self._producer_sets():
-            if not producer_set.snoop(self._names.exchanges[network], routing_key, body):
-                self._board.count("snoop_shed", count)
+            if not producer_set.snoop(
+                self._names.exchanges[network], routing_key, body, max_unconfirmed=MAX_UNCONFIRMED[network]
+            ):
+                self._board.count(f"{NETWORK_NAMES[network]}_shed", count)

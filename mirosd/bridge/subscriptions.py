@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from mirosd.core.broker import Consumer, Incoming
@@ -25,15 +26,27 @@ class Subscription:
         self.network = NETWORKS[request.network]
         self.binding_key, self.chart = request.binding_key, request.chart
         self.queue = ""  # its name, once declared
+        self.bound_s = inf  # when it was about to be bound; -inf: in an earlier start, inf: not yet
         self.consumer: Consumer | None = None
         self.is_bound = False
         self.epoch = 0
-        self.delivered = 0  # last delivery tag of this epoch
+        self.delivered = 0  # last delivery tag of this epoch that its client was given
         self.acknowledged = 0
+        self.progress_s = 0.0  # when the client last acknowledged something, or began to have something to
+        self.awaited: int | None = None  # the client's last tag, which it has to acknowledge before it is given more
         self.held: deque[Incoming] = deque()  # in their order, behind one whose node is not known yet
         self.bound_keys: set[str] = set()
         self.lock = asyncio.Lock()
         self.linger: asyncio.TimerHandle | None = None
+
+    def part(self) -> Consumer | None:
+        """End the epoch: what was not acknowledged is the queue's again. Gives the consumer, if there is one."""
+        consumer, self.consumer = self.consumer, None
+        self.is_bound = False
+        self.held.clear()
+        self.epoch += 1
+        self.delivered = self.acknowledged = 0
+        return consumer
 
     def display(self) -> dict[str, Any]:
         """Give what people may see."""
@@ -41,7 +54,7 @@ class Subscription:
             "chart": self.chart,
             "network": NETWORK_NAMES[self.network],
             "binding_key": self.binding_key,
-            "state": "bound" if self.is_bound else "pending",
+            "state": "bound" if self.is_bound else "pending" if self.awaited is None else "stuck",
             "unacknowledged": self.delivered - self.acknowledged,
         }
 

@@ -8,7 +8,8 @@
     |  CACHE [of that file] / take what people decided                                        |
     |  EVALUATE_HOSTS_FILE [the file had a problem] / read it again                           |
     |  peer_heard / hand it to the node's life, which begins if it is new                     |
-    |  peer_routed, peer_returned, peer_link_up, peer_link_down, peer_left / hand it on       |
+    |  peer_routed, peer_returned, peer_link_up, peer_link_down, peer_blocked,                |
+    |  peer_left / hand it on                                                                 |
     |  peer_alien, peer_gossip / have the node searched, if the policy lets it in             |
     |  peer_forgotten / end its life; ignore it for 24 h      peer_allowed / let it in        |
     |  peer_tombstone_over / ignore it no more                                                |
@@ -26,8 +27,8 @@ node has proved have none, only a row: candidate, scouting(code) or refused(code
 
 Takes:  AMQP_CONSUMER_CHECK, CONNECTION_DISCOVERY, LAN_HOST_ANSWERED, LAN_HOST_FOUND,
         HOSTS_LISTED, CACHE, EVALUATE_HOSTS_FILE; peer_heard (PeerHeard), peer_routed, peer_returned,
-        peer_link_up, peer_link_down, peer_left, peer_own_blocked, peer_own_free
-        (PeerSign), peer_alien (PeerAlien), peer_gossip (PeerGossip), peer_forgotten,
+        peer_link_up, peer_link_down, peer_blocked, peer_left, peer_own_blocked,
+        peer_own_free (PeerSign), peer_alien (PeerAlien), peer_gossip (PeerGossip), peer_forgotten,
         peer_allowed (a node's id); peer_tombstone_over (own timer)
 Gives:  PEER_GONE, PEER_ADRIFT (PeerGonePayload), by the lives; HOSTS_SIGHTED (HostsSightedPayload);
         NODES_FORGOTTEN (NodesForgottenPayload); CACHE_FILE_READ, CACHE_FILE_WRITE; the
@@ -48,12 +49,7 @@ from mirosd.core.hearing import DEAFNESS, Hearing
 from mirosd.core.peers import Seen
 from mirosd.core.shown import Board
 from mirosd.core.sightings import MAX_SIGHTINGS
-from mirosd.payloads import (
-    AMQPConsumerCheckPayload,
-    ConnectionDiscoveryPayload,
-    Introduction,
-    PeerGonePayload,
-)
+from mirosd.payloads import AMQPConsumerCheckPayload, ConnectionDiscoveryPayload, Introduction, PeerGonePayload
 from mirosd.signals import Private, Public
 from mirosd_client.shell import Chart, Event
 
@@ -294,6 +290,7 @@ SIGNS = frozenset(
         Private.peer_returned,
         Private.peer_link_up,
         Private.peer_link_down,
+        Private.peer_blocked,
         Private.peer_left,
     }
 )

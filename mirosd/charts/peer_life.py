@@ -21,8 +21,8 @@ signs can lead to a state that they do not add up to. `lost` is shown as failed 
 `barred` as quarantined or refused. That time has passed is a sign too.
 
 Takes:  the signs: AMQP_CONSUMER_CHECK (a proof), peer_heard, peer_routed, peer_returned,
-        peer_link_up, peer_link_down, peer_left, peer_allowed, peer_own_free, handed on by
-        PeerChart; peer_silent, peer_expired (own timers); and peer_own_blocked,
+        peer_link_up, peer_link_down, peer_blocked, peer_left, peer_allowed, peer_own_free,
+        handed on by PeerChart; peer_silent, peer_expired (own timers); and peer_own_blocked,
         peer_forgotten
 Gives:  PEER_GONE (PeerGonePayload), once each time it goes; PEER_ADRIFT (likewise), once
         each time our link to its broker is lost
@@ -111,6 +111,8 @@ class PeerLife(Region):
             case Private.peer_expired | Private.peer_own_free:
                 if not self.is_gone:
                     self.arm_expiry()
+            case Private.peer_blocked:
+                self.seen.blocked = e.payload.detail
             case Private.peer_left:
                 farewell: PeerSign = e.payload
                 return self.seen.leave(farewell.start, farewell.sequence)
@@ -173,6 +175,7 @@ SIGNS = frozenset(
         Private.peer_returned,
         Private.peer_link_up,
         Private.peer_link_down,
+        Private.peer_blocked,
         Private.peer_left,
         Private.peer_allowed,
         Private.peer_own_free,

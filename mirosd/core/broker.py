@@ -71,6 +71,7 @@ class Link(Protocol):
 
     address: BrokerAddress
     is_blocked: bool
+    blocked_by: str  # what the broker said when it last stopped reading: "low on memory", "low on disk"
 
     def publish(
         self,
@@ -99,6 +100,9 @@ class Link(Protocol):
 
     async def declare_queue(self, name: str, *, durable: bool, exclusive: bool, arguments: dict[str, Any]) -> str:
         """Declare a queue (name "" lets the broker choose) and give its name."""
+
+    async def has_queue(self, name: str) -> bool:
+        """Say whether a queue is there; creates nothing."""
 
     async def bind_queue(self, queue: str, exchange: str, routing_key: str) -> None:
         """Bind; when this returns the broker has confirmed it."""

@@ -23,6 +23,10 @@ ANSWER_KEY = "answer"
 """Routing key that answers by reply queue are sealed for, which has no key of its own."""
 
 
+Counter = Annotated[int, msgspec.Meta(ge=0)]
+"""Of a body, or 0: nothing is said. JSON readers that make floats of numbers beyond 2^53 do not read these."""
+
+
 class Challenge(msgspec.Struct, tag="challenge", tag_field="type", frozen=True, kw_only=True):
     """Who are you? `node` asks, `nonce` (32 hex digits) must come back; `instance` as in Answer."""
 
@@ -55,7 +59,8 @@ class Answer(msgspec.Struct, tag="answer", tag_field="type", frozen=True, kw_onl
 class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, kw_only=True):
     """Still here. (`start`, `sequence`) orders heartbeats; `echo_*` lets the receiver measure a round trip.
 
-    `brokers`, `instance` and `uptime_ms` as in Answer; `gossip` as core.gossip says.
+    `brokers`, `instance` and `uptime_ms` as in Answer; `gossip` as core.gossip, `taken`, `aged` and `heard` as
+    core.replay.Position says.
     """
 
     version: int = CONTROL_VERSION
@@ -72,6 +77,9 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     instance: str = ""
     uptime_ms: int = 0
     gossip: list[Rumour] = []
+    taken: Counter = 0
+    aged: Counter = 0
+    heard: Counter = 0
 
 
 class Left(msgspec.Struct, tag="left", tag_field="type", frozen=True, kw_only=True):

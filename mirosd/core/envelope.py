@@ -5,7 +5,7 @@
     2       1      version: 2
     3       4      key id
     7       16     session id; its first 6 bytes name the node
-    23      8      counter
+    23      8      counter, rising through all sessions and starts of the node
     31      ...    AES-256-GCM ciphertext and its 16-byte tag
 
 Additional data: lp(the 31 bytes above) | lp(system) | lp(network) | lp(routing key),
@@ -34,6 +34,8 @@ VERSION = 2
 _HEADER = struct.Struct(f">2sB{KEY_ID_BYTES}s{SESSION_BYTES}sQ")
 HEADER_BYTES = _HEADER.size
 _SESSION_OFFSET = 3 + KEY_ID_BYTES
+_COUNTER = struct.Struct(">Q")
+_COUNTER_OFFSET = _SESSION_OFFSET + SESSION_BYTES
 _HELD = struct.Struct(">I")
 
 
@@ -89,6 +91,12 @@ class Envelope:
 def node_tag_of(body: bytes) -> bytes:
     """Give the tag of the node that sealed a body which opened (seal.node_tag)."""
     return body[_SESSION_OFFSET : _SESSION_OFFSET + NODE_TAG_BYTES]
+
+
+def counter_of(body: bytes) -> int:
+    """Give the counter of a body which opened, or was sealed here."""
+    counter: int = _COUNTER.unpack_from(body, _COUNTER_OFFSET)[0]
+    return counter
 
 
 def key_id_of(body: bytes) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mirosd.payloads import ConnectionDiscoveryPayload, Producer
-from mirosd_client.messages import Subscribe
+from mirosd_client.messages import Fate, Subscribe
 from mirosd_client.record import Span
 from mirosd_client.wire import Events, Network
 
@@ -178,6 +178,9 @@ class ClientSession(Protocol):
     def unroutable(self, routing_key: str) -> None:
         """Say that no queue on any host matched a key; once per key, until it is heard and not heard again."""
 
+    def fate(self, fate: Fate) -> None:
+        """Say what became of events that the client follows; before the `settled` that covers them."""
+
     def pause(self) -> None:
         """Read no more from this client until `resume`; what one read has brought already still arrives."""
 
@@ -193,6 +196,9 @@ class ClientSink(Protocol):
 
     def events(self, session: ClientSession, events: Events, span: Span) -> None:
         """Take a run of mesh records that scan_records has checked; sequence numbers rise through the whole session."""
+
+    def follow(self, session: ClientSession, sequences: Sequence[int]) -> None:
+        """Answer by `fate` when these events are settled; they are handed over after this, or were followed before."""
 
     def flush(self) -> None:
         """Publish what was gathered; called once after the frames of each socket read."""

@@ -56,6 +56,7 @@ class Seen:
         proved_s: when a scout proved it; heard_s: its last heartbeat; routed_s: our last heartbeat that a queue took.
         returned: our last heartbeat came back, since nobody's queue was there.
         down: the code with which our link to its broker is down, "" while it is up.
+        blocked: why its broker takes nothing of us although we are connected, "" while it does.
         verdict: the code with which scouting it failed last, "" once it is proved.
         barred: the policy of `discovery.aliens` that keeps it out, "" when none does.
         flaps: how often it was alive, and then was not.
@@ -72,6 +73,7 @@ class Seen:
     routed_s: float | None = None
     returned: bool = False
     down: str = ""
+    blocked: str = ""
     left: bool = False
     rtt_ms: float | None = None
     stages: tuple[Any, ...] = ()
@@ -162,6 +164,8 @@ def standing(seen: Seen, now_s: float, resumed_s: float = NEVER_S) -> Standing:
         return Standing("failed", "silent")
     if seen.down:
         return Standing("suspect", seen.down if is_refusal(seen.down) else "broker")
+    if seen.blocked:
+        return Standing("suspect", "blocked")
     routed = _is_recent(seen.routed_s, now_s, resumed_s)
     if heard:
         return Standing("alive") if routed else Standing("one-way(in)", seen.verdict)

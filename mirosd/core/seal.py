@@ -4,7 +4,9 @@ A *network key* (32 bytes) is shared by the members of one network. Nobody seals
 with it: each daemon draws a *session* (an id of 16 bytes) and derives that session's
 key, so that a counter can be the nonce and no nonce is ever used twice with one
 key. A new session begins at every start, every hour, with every new key and at
-every new connection to the own broker.
+every new connection to the own broker. The counter goes on through all of them: in its upper 24 bits it has
+the node's start, below them how many bodies this start has sealed. So it puts all that a node ever
+seals for a network in one order (replay.py).
 
     key id       SHA-256("mirosd key id" | network key)[:4]     which key; public
     node tag     SHA-256("mirosd session" | node id, as hex)[:6]     whose session; public
@@ -48,7 +50,12 @@ TAG_BYTES = 16
 MAX_SESSION_S = 3600.0
 """A session's life: bounds what one nonce counter and one snapshot of a virtual machine can repeat."""
 
-MAX_OPEN_SESSIONS = 1024
+_START_SHIFT = 40
+"""Bits of a counter that count bodies: 2^40 of them are three years of 10,000 a second."""
+_MAX_START = (1 << 24) - 1
+"""The starts that a counter can tell apart: a crash each second for half a year."""
+
+MAX_OPEN_SESSIONS = 256
 """Sessions of others whose keys are kept ready; the least recently used goes first, and costs one derivation again."""
 
 _NONCE = struct.Struct(">IQ")
@@ -63,6 +70,16 @@ def length_prefixed(*fields: bytes) -> bytes:
 def derive(key: bytes, *, salt: bytes, info: bytes) -> bytes:
     """Give 32 bytes by HKDF-SHA256."""
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(key)
+
+
+def first_counter(start: int) -> int:
+    """Give the lowest counter of a node's start (from 1)."""
+    return min(start, _MAX_START) << _START_SHIFT
+
+
+def start_of(counter: int) -> int:
+    """Give the start in which a counter was drawn."""
+    return counter >> _START_SHIFT
 
 
 def key_id(key: bytes) -> bytes:
@@ -106,8 +123,12 @@ class Sealer:
 
     Args:
         node: the id of the node that seals.
+        start: the node's, from its state directory; 0 says nothing of the order of what is sealed.
         random: gives n unpredictable bytes (os.urandom).
         clock: monotonic seconds.
+
+    Attributes:
+        next_counter: that of the next body.
     """
 
     def __init__(
@@ -117,10 +138,12 @@ class Sealer:
         network: str,
         *,
         node: str,
+        start: int = 0,
         random: Callable[[int], bytes],
         clock: Callable[[], float],
     ) -> None:
         self.key_id = key_id(key)
+        self.next_counter = first_counter(start)
         self._tag = node_tag(node)
         self._key, self._system, self._network = key, system, network
         self._random, self._clock = random, clock
@@ -130,14 +153,17 @@ class Sealer:
         """Begin a session: at start, after an hour, and whenever what was published may be seen again."""
         self.session = self._tag + self._random(SESSION_BYTES - NODE_TAG_BYTES)
         self._cipher = _session_cipher(self._key, self.session, self._system, self._network)
-        self._counter = 0
         self._began_s = self._clock()
+
+    def skip_to(self, start: int) -> None:
+        """Go on as a later start: an earlier one of this node, which its state directory has forgotten, came so far."""
+        self.next_counter = max(self.next_counter, first_counter(start))
 
     def seal(self, plaintext: bytes, associated: Callable[[bytes, int], bytes]) -> Sealed:
         """Seal; `associated(session, counter)` gives the additional authenticated data."""
         if self._clock() - self._began_s > MAX_SESSION_S:
             self.new_session()
-        counter, self._counter = self._counter, self._counter + 1
+        counter, self.next_counter = self.next_counter, self.next_counter + 1
         ciphertext = self._cipher.encrypt(_NONCE.pack(0, counter), plaintext, associated(self.session, counter))
         return Sealed(self.key_id, self.session, counter, ciphertext)
 

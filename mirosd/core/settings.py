@@ -149,7 +149,7 @@ class DeliverySettings:
     ttl_s: Annotated[float, Range(1, DAY_S, "seconds")] = EVENT_TTL_S
     """Seconds an event is worth delivering: the ancestor's."""
     pending_bytes: Annotated[int, Range(MAX_FRAME_BYTES, MAX_BYTES, "bytes")] = 64 * MIB
-    """Bytes owed to one unreachable broker; at 150 bytes an event, half a million events."""
+    """Bytes of memory for what is owed to one broker: half a million events of 150 bytes; 80,000 that came singly."""
     queue_bytes: Annotated[int, Range(MAX_FRAME_BYTES, MAX_BYTES, "bytes")] = 64 * MIB
     """Bytes waiting in one subscription's queue before the oldest go."""
     queue_expires_s: Annotated[float, Range(1, DAY_S, "seconds")] = 60.0

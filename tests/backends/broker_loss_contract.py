@@ -130,6 +130,7 @@ class TestAlarm:
                 link.publish(MESH, "a", b"1", on_outcome=outcomes.append)
                 doomed.publish(MESH, "nobody", b"2", on_outcome=outcomes.append)
                 await eventually(lambda: link.is_blocked and doomed.is_blocked, "both blocked")
+                assert "low on memory" == link.blocked_by
                 await doomed.close()  # though nobody reads it
                 await other.check_exchange(MESH)
 

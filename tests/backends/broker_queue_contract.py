@@ -147,6 +147,18 @@ class TestQueues:
 
 
 class TestConsumers:
+    async def test_whether_it_is_there(self, rig: Rig) -> None:
+        """A queue can be asked for without being made, by whoever may use it; the link goes on after either answer."""
+        async with linked(rig) as link:
+            assert not await link.has_queue("mirosd.t.nobody")
+            name = await make_queue(link)
+            async with linked(rig) as other:
+                assert await other.has_queue(name)
+            await link.delete_queue(name)
+            assert not await link.has_queue(name)
+            await make_queue(link)
+            assert [Outcome.CONFIRMED] == await published(link, b"")
+
     async def test_prefetch(self, rig: Rig) -> None:
         """No more than `prefetch` bodies are out at once; an acknowledgement of several makes room for as many."""
         async with linked(rig) as link:

@@ -47,9 +47,10 @@ async def test_unplugged(brokers: dict[str, Broker], lan: Lan) -> None:
     assert time.monotonic() - started_s < 15.0  # an AMQP heartbeat of 60 s would take 128 s
 
 
-async def test_blocked(broker: Broker) -> None:
-    """A broker in alarm says so to who publishes, and when it is over; closing meanwhile ends within its time."""
-    alarm = "{resource_limit, memory, node()}"
+@pytest.mark.parametrize("resource", ["memory", "disk"])
+async def test_blocked(broker: Broker, resource: str) -> None:
+    """A broker in alarm says so, and why, to who publishes, and when it is over; closing meanwhile ends in its time."""
+    alarm = f"{{resource_limit, {resource}, node()}}"
     blocked: list[bool] = []
     lost: list[BrokerError] = []
 
@@ -68,6 +69,7 @@ async def test_blocked(broker: Broker) -> None:
         link.publish(MESH, "a", b"1", on_outcome=outcomes.append)
         await eventually(lambda: blocked == [True])
         assert (link.is_blocked, other.is_blocked, outcomes) == (True, False, [])
+        assert f"low on {resource}" == link.blocked_by
 
         other.publish(MESH, "a", b"1")
         await eventually(lambda: other.is_blocked)

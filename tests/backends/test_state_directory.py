@@ -1,11 +1,13 @@
 """The state directory: one daemon, one identity, and a count of starts that survives everything."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -144,6 +146,22 @@ def test_what_a_later_version_wrote_stays(tmp_path: Path) -> None:
         assert (state.node, state.start) == (node, 8)
 
     assert json.loads((tmp_path / "node.json").read_text()) == {"node": node, "start": 8, "more": [1]}
+
+
+def test_the_next_start_counts_on_from_where_others_know_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another start may have been later than the one in the file; that it cannot be stored changes nothing."""
+    with StateDirectory(tmp_path) as state:
+        node = state.node
+        state.skip_to(57)
+        assert 1 == state.start
+    with StateDirectory(tmp_path) as state:
+        assert (node, 58) == (state.node, state.start)
+        monkeypatch.setattr("os.replace", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        state.skip_to(99)
+    monkeypatch.undo()
+
+    with StateDirectory(tmp_path) as state:
+        assert (node, 59) == (state.node, state.start)
 
 
 def test_the_file_is_replaced_and_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

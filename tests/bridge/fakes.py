@@ -6,6 +6,7 @@ from typing import Any
 
 from mirosd.core.broker import BrokerAddress, Outcome
 from mirosd.core.shown import PeerRow
+from mirosd_client.messages import Fate
 from mirosd_client.wire import Events
 
 
@@ -15,6 +16,7 @@ class RecordingLink:
     def __init__(self) -> None:
         self.address = BrokerAddress("192.0.2.1")
         self.is_blocked = False
+        self.blocked_by = "low on memory"
         self.published: list[bytes] = []
         self.options: list[dict[str, Any]] = []
         self.flushed = 0  # bodies that were published before the last flush
@@ -67,6 +69,7 @@ class RecordingSession:
         self.client = client_id.hex()
         self.told: list[tuple[int, int, int]] = []
         self.unheard: list[str] = []
+        self.fates: list[Fate] = []
         self.is_paused = False
 
     def settled(self, safe: int, settled: int, unroutable: int) -> None:
@@ -76,6 +79,10 @@ class RecordingSession:
     def unroutable(self, routing_key: str) -> None:
         """Keep the key."""
         self.unheard.append(routing_key)
+
+    def fate(self, fate: Fate) -> None:
+        """Keep it."""
+        self.fates.append(fate)
 
     def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
         """Outbound tests get no deliveries."""

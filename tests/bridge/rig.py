@@ -19,7 +19,7 @@ from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.core.settings import DeliverySettings
 from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd.payloads import Producer, ProducerQueue
-from mirosd_client.messages import Subscribe
+from mirosd_client.messages import Fate, Subscribe
 from mirosd_client.record import Record, decode_records, encode_record, scan_records
 from mirosd_client.wire import Events, Network
 from tests.bridge.fakes import CountingBoard
@@ -48,17 +48,18 @@ class Program:
         self.bound: set[int] = set()
         self.numbers = (0, 0, 0)
         self.unheard: list[str] = []
+        self.fates: list[Fate] = []
         self.sequence = 0
 
     def attach(self) -> None:
         """Connect."""
         self.host.bridge.attached(self)
 
-    def send(self, count: int, key: str, network: Network = Network.MESH) -> None:
-        """Transmit `count` events."""
+    def send(self, count: int, key: str, network: Network = Network.MESH, *, size: int = 2) -> None:
+        """Transmit `count` events of `size` bytes each."""
         for _ in range(count):
             self.sequence += 1
-            record = encode_record(Record(self.client_id, 1, self.sequence, 0, 0, "json", "S", b"", b"{}"))
+            record = encode_record(Record(self.client_id, 1, self.sequence, 0, 0, "json", "S", b"", b"p" * size))
             self.host.bridge.events(self, Events(network, key, record), scan_records(record, self.client_id))
         self.host.bridge.flush()
 
@@ -87,6 +88,10 @@ class Program:
     def unroutable(self, routing_key: str) -> None:
         """Nobody is bound."""
         self.unheard.append(routing_key)
+
+    def fate(self, fate: Fate) -> None:
+        """What became of events."""
+        self.fates.append(fate)
 
     def pause(self) -> None:
         """Tests send little."""
@@ -158,7 +163,7 @@ class BridgedHost:
         )
 
     def _envelope(self, key: bytes, network: str) -> Envelope:
-        sealer = Sealer(key, "default", network, node=self.node, random=random.randbytes, clock=time.monotonic)
+        sealer = Sealer(key, "default", network, node=self.node, start=1, random=random.randbytes, clock=time.monotonic)
         return Envelope("default", network, sealer, Opener(key, "default", network))
 
     def discover(self, other: "BridgedHost", host: str) -> None:

@@ -36,10 +36,11 @@ class FakeSet:
         self.address = FakeAddress(address)
         self.lane = lane or FakeLane()
         self.nodes = set()
-        self.control_link = None
+        self.control_link = self.shown_alarm = None
         self.is_started = self.is_untried = False
 
     def start(self):
+        assert not self.is_started, "started twice"
         self.is_started = True
 
     def move(self, address):

@@ -303,7 +303,7 @@ def test_snoop_sheds_what_a_broker_cannot_take(broker: Broker) -> None:
         sender.send(1, "k")
         await until(lambda: len(far.received) == 1, "the event received")
 
-        assert a.board.counters["snoop_shed"] > 0
+        assert a.board.counters["snoop_spy_shed"] > 0
         assert 0 == a.board.counters["overflow"]
 
     run(broker, test)

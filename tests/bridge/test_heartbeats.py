@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from mirosd.bridge.heartbeats import Heartbeats
 from mirosd.bridge.pulse import LATE_S, Pulse
 from mirosd.core.challenger import Identity, SealedChallenger
-from mirosd.core.control_messages import Heartbeat
+from mirosd.core.control_messages import Heartbeat, decode_control, encode_control
 from mirosd.core.envelope import Envelope
 from mirosd.core.gossip import Rumour
+from mirosd.core.replay import Position
 from mirosd.core.seal import Opener, Sealer
 from mirosd.payloads import PeerGossip, PeerSign
 from mirosd.signals import Private
@@ -85,6 +86,42 @@ def test_heartbeats_say_who_we_are_and_whom_we_hear() -> None:
         assert [1, 2, 3, 4] == [beat.sequence for _, beat in scene.sent]
         await asyncio.sleep(5)
         assert [] == scene.sent[-1][1].gossip
+        scene.heartbeats.stop()
+
+    run_virtually(test())
+
+
+class Counters:
+    """heartbeats.Positions of a daemon that knows all of everybody."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int]] = []
+
+    def of(self, node: str) -> Position:
+        """Each peer's broker has come to another place."""
+        return Position(2**60 + int(node[0]), 7, 8)
+
+    def heard(self, beat: Heartbeat) -> None:
+        """Keep who has said what."""
+        self.told.append((beat.node, beat.taken))
+
+
+def test_heartbeats_say_how_far_bodies_have_come() -> None:
+    """Each peer is told of its own broker, in numbers that need all 64 bits; what others say is handed on."""
+
+    async def test() -> None:
+        scene, link = Scene(), Link()
+        counters = scene.heartbeats.positions = Counters()  # type: ignore[assignment]
+        for node in (PEER, OTHER):
+            scene.heartbeats.add_peer(node, link)  # type: ignore[arg-type]
+        scene.heartbeats.heard(beat_of(STRANGER, taken=2**63))
+        beats = {node: decode_control(encode_control(beat)) for node, beat in scene.sent}
+
+        for node, taken in ((PEER, 2**60 + 1), (OTHER, 2**60 + 2)):
+            beat = beats[node]
+            assert isinstance(beat, Heartbeat)
+            assert (taken, 7, 8) == (beat.taken, beat.aged, beat.heard)
+        assert [(STRANGER, 2**63)] == counters.told
         scene.heartbeats.stop()
 
     run_virtually(test())

@@ -12,7 +12,7 @@ from mirosd.bridge.unheard import AGAIN_S
 from mirosd.core.broker import Outcome
 from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Opener, Sealer
-from mirosd_client.record import Record, decode_records, encode_record, scan_records
+from mirosd_client.record import Record, Span, decode_records, encode_record, scan_records
 from mirosd_client.wire import Events, Network
 from tests.bridge.fakes import CountingBoard, RecordingLink, RecordingSession, RecordingSnoop
 
@@ -52,15 +52,18 @@ class Scene:
 
     def send(self, *sequences: int, key: str = "k", age_ms: int = 0, size: int = 10, flush: bool = True) -> None:
         """Hand records over as one frame."""
-        records = b"".join(
-            encode_record(Record(self.session.client_id, 1, n, 0, age_ms, "json", "S", b"", b"p" * size))
-            for n in sequences
-        )
-        self.outbound.events(
-            self.session, Events(Network.MESH, key, records), scan_records(records, self.session.client_id)
-        )
+        records = b"".join(self.record(n, age_ms=age_ms, size=size) for n in sequences)
+        self.outbound.events(self.session, Events(Network.MESH, key, records), self.span(records))
         if flush:
             self.outbound.flush()
+
+    def record(self, sequence: int, *, age_ms: int = 0, size: int = 10) -> bytes:
+        """Give a record of the client's."""
+        return encode_record(Record(self.session.client_id, 1, sequence, 0, age_ms, "json", "S", b"", b"p" * size))
+
+    def span(self, records: bytes) -> Span:
+        """Give what the local API knows of records."""
+        return scan_records(records, self.session.client_id)
 
     def turn(self) -> None:
         """Let what was scheduled for now happen."""
@@ -221,7 +224,7 @@ class TestAcknowledging:
         scene(test)
 
     def test_unroutable_is_counted_once_and_only_when_nobody_has_a_queue(self) -> None:
-        """An event is unroutable when every broker returned it; one that had a queue is enough not to be."""
+        """An event is unroutable when every broker returned it; one that had a queue is enough not to be (D34)."""
 
         def test(s: Scene) -> None:
             own, peer = RecordingLink(), RecordingLink()
@@ -463,7 +466,10 @@ class TestLosingAConnection:
             s.own.opened(own)
             for number in range(1, 31):
                 s.send(number, size=1000)
+                own.answer()
             s.peer.opened(peer)
+            while not s.peer.is_idle:
+                peer.answer()
 
             kept = [number for body in s.sequences(peer) for number in body]
             assert list(range(1, 31)) == [number for body in s.sequences(own) for number in body]
@@ -542,7 +548,7 @@ class TestHoldingBack:
         scene(test)
 
     def test_a_broker_that_confirms_nothing_holds_nobody(self) -> None:
-        """A second without any confirm, and clients are read again: one stuck broker delays no other."""
+        """A second without any confirm, and clients are read again: one stuck broker delays no other (D29)."""
 
         def test(s: Scene) -> None:
             s.own.opened(RecordingLink())

@@ -7,7 +7,7 @@ from tests.bridge.set_play import SetPlay
 
 
 def test_a_new_broker_gets_a_set():
-    """Started, its node behind it; told again, nothing happens; the own set is the first of all."""
+    """Started once (D40), its node behind it; told again, nothing happens; the own set is the first of all."""
     play = SetPlay()
     play.adopt("n", "a")
     play.adopt("n", "a")

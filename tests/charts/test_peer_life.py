@@ -8,6 +8,7 @@ from mirosd.charts import peer_life
 from mirosd.charts.peer_life import PeerLife
 from mirosd.core.peers import Seen
 from mirosd.payloads import PeerGonePayload
+from mirosd.signals import Public
 from mirosd_client.shell.testing import check_structure
 from tests.charts.fakes import introduction, node_of
 from tests.charts.peer_play import PeerPlay
@@ -73,6 +74,25 @@ def test_a_lost_link_makes_a_peer_suspect_until_it_is_up(code, reason):
     play.sign("peer_link_up", "a")
 
     assert (("alive", ""), []) == (play.state, play.gone)
+
+
+def test_a_broker_in_alarm_makes_its_peers_suspect_until_it_reads_again():
+    """It is heard and not reached; its silence is counted as ever, and nothing is searched anew."""
+    play = PeerPlay("a")
+    play.both_ways("a")
+    play.sign("peer_blocked", "a", detail="low on memory")
+    assert ("suspect", "blocked") == play.state
+    for _ in range(30):
+        play.elapse(1.0)
+        play.heard("a")
+    assert ("suspect", "blocked") == play.state
+    play.sign("peer_blocked", "a", detail="")
+    play.sign("peer_routed", "a")
+    assert (("alive", ""), [], []) == (play.state, play.gone, play.said(Public.PEER_ADRIFT))
+
+    play.sign("peer_blocked", "a", detail="low on disk")
+    play.elapse(5.1)
+    assert ("failed", "silent") == play.state
 
 
 def test_five_seconds_of_silence_are_a_failure():

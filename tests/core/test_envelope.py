@@ -1,5 +1,6 @@
 """Sealed bodies: the documented vectors, and that any bytes give a value or the one error."""
 
+import os
 import re
 from pathlib import Path
 
@@ -7,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirosd.core.envelope import HEADER_BYTES, Envelope, node_tag_of
+from mirosd.core.envelope import HEADER_BYTES, Envelope, counter_of, node_tag_of
 from mirosd.core.seal import (
     MAX_SESSION_S,
     NODE_TAG_BYTES,
     Opener,
     Sealer,
     derive,
+    first_counter,
     key_id,
     length_prefixed,
     node_tag,
+    start_of,
     system_key,
 )
 from mirosd.errors import RemoteProtocolError
@@ -139,7 +142,7 @@ class TestOpening:
 
 class TestSessions:
     def test_no_nonce_is_used_twice(self) -> None:
-        """Each body of a session has a counter of its own, and a session ends after an hour."""
+        """Each body of a node has a counter of its own, and a session ends after an hour."""
         now, drawn = [0.0], iter(range(256))
         sealer = Sealer(
             KEY, "default", "mesh", node=NODE, random=lambda n: bytes([next(drawn)]) * n, clock=lambda: now[0]
@@ -151,7 +154,26 @@ class TestSessions:
         nonces = [(header[7:23], header[23:31]) for header in headers]
 
         assert 5 == len(set(nonces))
-        assert [0, 1, 2, 0, 1] == [int.from_bytes(counter, "big") for _, counter in nonces]
+        assert [0, 1, 2, 3, 4] == [int.from_bytes(counter, "big") for _, counter in nonces]
+
+    def test_counters_rise_through_sessions_and_starts(self) -> None:
+        """All that a node seals on a network is in one order; a later start is beyond all of an earlier one."""
+
+        def counters(start: int) -> list[int]:
+            sealer = Sealer(KEY, "default", "mesh", node=NODE, start=start, random=os.urandom, clock=lambda: 0.0)
+            env = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
+            drawn = [counter_of(env.seal(b"x", "k"))]
+            sealer.new_session()
+            drawn.append(counter_of(env.seal(b"x", "k")))
+            sealer.skip_to(start + 2)
+            sealer.skip_to(start)
+            return [*drawn, counter_of(env.seal(b"x", "k"))]
+
+        first, again, skipped = counters(1)
+        assert (first_counter(1), first + 1, first_counter(3)) == (first, again, skipped)
+        assert [1, 1, 3] == [start_of(counter) for counter in (first, again, skipped)]
+        assert counters(2)[0] > again + 2**39
+        assert counters(2**60)[0] < 2**64
 
     def test_every_session_of_a_node_begins_with_its_tag_and_no_other_nodes_does(self) -> None:
         """The tag is the node's in each session it draws; the rest is drawn anew."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,8 +35,18 @@ class Actor:
         """Give the numbers of the sender's items in the order they were handled."""
         return [number for name, number, _ in self.do("report")["handled"] if name == sender]
 
+    def pause(self) -> None:
+        """Hang it (SIGSTOP)."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
-        """End the program in order, or at once when it does not listen."""
+        """End the program in order, or at once when it does not listen. Again: nothing."""
+        if self._process.stdin is None or self._process.stdin.closed:
+            return
         try:
             self._process.communicate('{"do": "quit"}\n', timeout=10)
         except (subprocess.TimeoutExpired, BrokenPipeError):

@@ -77,6 +77,15 @@ def test_a_sum_that_does_not_add_up(counted: int) -> None:
     )
 
 
+@pytest.mark.parametrize(("maybe", "is_well"), [(0, False), (1, True), (2, True)])
+def test_what_may_have_arrived(maybe: int, is_well: bool) -> None:
+    """What was sent and never confirmed explains what is missing beyond the other counters, and need not be missing."""
+    bad = history(expired=1, unconfirmed=maybe)
+    del bad.heard["c"]["a"][1:3]
+
+    assert is_well == ([] == violations(bad, frozenset({"expired"})))
+
+
 def test_counted_and_not_missing() -> None:
     """A loss that is counted while every event was handled is told: each event is one or the other."""
     assert ["0 events are missing (), counted are {'overflow': 1}"] == violations(history(overflow=1), {"overflow"})
