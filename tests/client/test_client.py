@@ -143,7 +143,7 @@ def test_a_full_window_may_raise_or_drop_the_oldest(socket_file: Path, reactor: 
 def test_a_callback_that_raises_ends_nothing(
     daemon: FakeDaemon, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged and counted, and the next event arrives."""
+    """It is logged and counted, and the next event arrives (D35)."""
     got: list[Any] = []
 
     def callback(event: Any) -> None:

@@ -172,7 +172,7 @@ def test_the_first_event_of_an_unknown_name_arrives(daemon: FakeDaemon, make: Ma
 
 
 def test_internal_and_insane_names_never_arrive(daemon: FakeDaemon, make: Make, client: Client) -> None:
-    """No event may stop a chart, or be of a name that is none; each is counted, and acknowledged."""
+    """No event may stop a chart, or be of a name that is none; each is counted, and acknowledged (D30)."""
     chart = make()
     link, number = bound(chart, daemon)
     bad = ["has space", "ünicode", "1digit", "", "a\n", "x" * 129]

@@ -1,5 +1,6 @@
 """The daemon's own life: starting without a broker, reloading, stopping, and what it refuses to start on."""
 
+import base64
 import json
 import os
 import signal
@@ -47,6 +48,27 @@ def test_guest_from_another_host_is_told(lan: Lan, brokers: dict[str, Broker]) -
         until(lambda: daemon.ask("status")["broker"]["state"] == "guest_remote", what="guest_remote")
 
         assert "guest" in daemon.ctl("status", check=False).stdout
+
+
+def test_a_new_key_takes_a_restart_and_nothing_of_a_program(lan: Lan, brokers: dict[str, Broker]) -> None:
+    """Both hosts get another key file: once their daemons are restarted, what programs say crosses again (D39)."""
+    with staged(lan, brokers) as stage:
+        for name, other in (("h1", "h2"), ("h2", "h1")):
+            stage.daemon(name, [other]).start()
+        stage.wait_alive("h1")
+        sender, receiver = stage.actor("h1", "sender", rx="nothing"), stage.actor("h2", "receiver")
+        assert receiver.do("wait_subscribed")["subscribed"]
+        sender.do("send", count=10)
+        until(lambda: receiver.numbers("sender") == list(range(1, 11)), what="events under the old key")
+        key = base64.urlsafe_b64encode(os.urandom(32)).decode()
+        for daemon in stage.daemons.values():
+            daemon.config_path.with_name("mesh.key").write_text(key + "\n")
+            daemon.stop()
+            daemon.start()
+        stage.wait_alive("h1")
+        until(lambda: receiver.do("wait_subscribed")["subscribed"], what="subscribed again")
+        sender.do("send", count=10)
+        until(lambda: receiver.numbers("sender") == list(range(1, 21)), what="events under the new key")
 
 
 def test_wrong_clocks_are_told(lan: Lan, brokers: dict[str, Broker]) -> None:

@@ -40,7 +40,7 @@ class Rest:
 
 
 def test_an_idle_daemon_polls_nothing(lan: Lan, brokers: dict[str, Broker]) -> None:
-    """With one idle client and no peer, at most two voluntary context switches a second, over all its threads."""
+    """With one idle client and no peer, at most two voluntary context switches a second, over all its threads (D37)."""
     with staged(lan, brokers) as stage:
         daemon = stage.daemon("h1", [])
         daemon.start()
