@@ -103,6 +103,27 @@ def test_pauses_are_as_long_as_ever_when_nobody_waits() -> None:
     run_virtually(test())
 
 
+def test_a_broker_that_is_away_for_a_day_is_found_when_it_is_there() -> None:
+    """At the first connect (D31) and at each one after a loss (D32): tried for ever, by one task, within 5 s."""
+
+    async def test() -> None:
+        scene = Scene()
+        scene.kept.start()
+        tasks = len(asyncio.all_tasks())
+        for turn in range(3):
+            scene.is_up = False
+            if scene.ups:
+                scene.ups[-1].lose(BrokerError("lost", "gone"))
+            await asyncio.sleep(86_400)
+            assert (turn, None, tasks) == (len(scene.ups), scene.kept.link, len(asyncio.all_tasks()))
+            scene.is_up = True
+            await asyncio.sleep(LONGEST_PAUSE_S + 2)
+            assert (turn + 1, scene.ups[-1]) == (len(scene.ups), scene.kept.link)
+        await scene.kept.stop()
+
+    run_virtually(test())
+
+
 def test_no_fault_ends_the_trying() -> None:
     """One that nobody foresaw, in opening or in making ready: logged, told, and the link is tried again."""
 

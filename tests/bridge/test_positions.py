@@ -23,10 +23,10 @@ FIRST = first_counter(7)
 class Scene:
     """A daemon in its seventh start, which owes bodies to a peer's broker and to its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 7) -> None:
         self.clock = asyncio.get_running_loop().time
         sealers = [
-            Sealer(bytes(32), "default", name, node=OWN, start=7, random=os.urandom, clock=self.clock)
+            Sealer(bytes(32), "default", name, node=OWN, start=start, random=os.urandom, clock=self.clock)
             for name in ("mesh", "snoop_trace")
         ]
         opener = Opener(bytes(32), "default", "mesh")
@@ -139,6 +139,9 @@ def test_a_start_that_a_backup_brought_back_goes_on_where_it_was() -> None:
         scene.beat(heard=first_counter(57) + 12)
         scene.beat(heard=first_counter(57) + 12)
 
+        without = Scene(start=0)
+        without.beat()
+        assert [] == without.starts
         assert [58] == scene.starts
         assert [first_counter(58)] * 2 == [envelope.sealer.next_counter for envelope in (scene.mesh, scene.trace)]
 
