@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mirosd_client.control import ControlConnection
 from mirosd_client.errors import MirosdError
 from tests.faults.bench import Bench, Counts, counted_since
-from tests.faults.history import History, violations
+from tests.faults.history import MAYBE, History, violations
 from tests.faults.rows import OTHER, SENDER, Row
 from tests.lab.waiting import until
 from tests.soak.stage import WELL_S
@@ -53,6 +53,8 @@ class Result(NamedTuple):
     well_after_s: float = 0.0
     """From the fault's end until every chart had handled all that was said."""
     findings: tuple[str, ...] = ()
+    perhaps: int = 0
+    """Events that a broker was sent and never confirmed: they may be missing, or not (history.MAYBE)."""
 
 
 def experiment(bench: Bench, name: str, row: Row, size: Size = WHOLE) -> Result:
@@ -100,6 +102,7 @@ def _experiment(bench: Bench, result: Result, row: Row, size: Size) -> Result:
         handled=history.handled,
         missing=history.total_missing,
         lost=history.lost,
+        perhaps=history.counted[MAYBE],
         well_after_s=well_after_s,
         findings=tuple(findings),
     )

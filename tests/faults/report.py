@@ -34,5 +34,6 @@ def render(rows: Sequence[Result]) -> str:
 
 def _cells(row: Result) -> tuple[str, ...]:
     lost = ", ".join(f"{name} {count}" for name, count in row.lost.items())
+    lost += f", perhaps unconfirmed {row.perhaps}" if row.perhaps else ""
     figures = (row.accepted, row.unconfirmed, row.handled, row.missing)
     return (row.name, *map(str, figures), lost or "-", f"{row.well_after_s:.1f} s")

@@ -126,7 +126,8 @@ class Broker(Process):
         emptied = '[rabbit_vhost:delete(V, <<"lab">>) || V <- rabbit_vhost:list_names()]'
         self.call(f'{emptied}, rabbit_vhost:add(<<"/">>, <<"lab">>){self._grants("/")}.')
         self.call("[garbage_collect(P) || P <- processes()], ok.")
-        until(lambda: self.call("rabbit_alarm:get_alarms().") == "[]", what=f"no alarm at {self.host.name}")
+        health = '{rabbit_vhost_sup_sup:is_vhost_alive(<<"/">>), rabbit_alarm:get_alarms()}.'
+        until(lambda: self.call(health) == "{true, []}", what=f"the broker of {self.host.name} well")
 
     def _grants(self, vhost: str) -> str:
         grant = ', rabbit_auth_backend_internal:set_permissions(<<"{}">>, <<"{}">>, {}, <<"lab">>)'
