@@ -9,7 +9,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=
 PRIVATE := $(AS_ROOT) $(BIN)/python -m tests.lab.enter -- env HYPOTHESIS_STORAGE_DIRECTORY=/run/lab/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check coverage bench soak faults help
+.PHONY: demo test check coverage bench soak faults simulate help
 
 demo: $(READY) ## two hosts in private network namespaces find each other and talk; DEMO_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m tests.lab.demo $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
@@ -19,7 +19,7 @@ test: $(READY) ## the whole test suite, where no packet can leave the machine
 
 coverage: $(READY) ## which lines and branches the tests reach that need no lab (few examples of each property)
 	@$(PRIVATE) env MIROSD_EXAMPLES=200 COVERAGE_FILE=/run/lab/coverage sh -c '$(BIN)/coverage run -m pytest -q \
-	  -p no:cacheprovider -m "not lab" tests && $(BIN)/coverage report --skip-covered --sort=cover'
+	  -p no:cacheprovider -m "not lab" --ignore tests/simulation tests && $(BIN)/coverage report --skip-covered --sort=cover'
 
 bench: $(READY) ## the benchmarks, a table of ratios; ROUNDS=1 QUICK=1 for a look, BENCH_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m bench $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(QUICK),--quick) \
@@ -34,11 +34,14 @@ faults: $(READY) ## each fault by name, and what became of every event; ONLY=NAM
 	@$(PRIVATE) $(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)") \
 	  $(if $(FAULTS_JSON),--json '$(FAULTS_JSON)') $(if $(FAULTS_LOGS),--logs '$(FAULTS_LOGS)')
 
+simulate: $(READY) ## many hosts in one process, random faults: each event accounted for; SEEDS=1000 FIRST=0
+	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(FIRST),--first '$(FIRST)')
+
 check: $(READY) ## formatter, linter, types, import floors: before each commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.lab -p tests.soak -p tests.faults -p bench
+	$(BIN)/mypy -p tests.lab -p tests.soak -p tests.faults -p tests.simulation -p bench
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
 $(READY): pyproject.toml client/pyproject.toml packaging/dev/prepare
