@@ -12,7 +12,7 @@ from mirosd.core.broker import Incoming
 from tests.properties import EXAMPLES, TOTAL
 
 CHANNEL, OTHER = 3, 4
-SOME = settings(TOTAL, max_examples=min(EXAMPLES, 2000))  # each is a few messages in many slices
+SOME = settings(TOTAL, max_examples=min(EXAMPLES, 500))  # each is a few messages in many slices
 MAX_FRAME = 4096
 WORDS = st.text(max_size=20)
 HEADERS = st.none() | st.dictionaries(WORDS, st.integers(0, 2**31 - 1) | WORDS, max_size=3)
