@@ -244,3 +244,4 @@ class Inbound:
         task = asyncio.get_running_loop().create_task(guarded())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _task: work.close())  # one that is cancelled before it begins never came to it

@@ -230,8 +230,11 @@ class Lane:
     def _looked(self) -> None:
         self._stop_watching()
         now_s = self._loop.time()
-        while self._waiting and self._waiting[0].body.expires_s <= now_s:
-            self._give_up(self._waiting.popleft(), "expired")
+        expired = [debt for debt in self._waiting if debt.body.expires_s <= now_s]
+        if expired:  # anywhere: after a restart programs hand over again what they have, each in its turn
+            self._waiting = deque(debt for debt in self._waiting if debt.body.expires_s > now_s)
+            for debt in expired:
+                self._give_up(debt, "expired")
         if self._in_flight and now_s - self._progress_s >= STALLED_S:
             self._is_stalled = True
             self._set_safe()

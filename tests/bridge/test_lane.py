@@ -151,6 +151,21 @@ def test_within_the_bound_age_alone_decides() -> None:
     virtually(test())
 
 
+def test_what_expires_behind_something_younger() -> None:
+    """After a restart one program's old events stand behind another's new ones: they are counted in time."""
+
+    async def test() -> None:
+        scene = Scene()
+        young, old = scene.now_s + 60.0, scene.now_s + 10.0
+        for expires_s in (young, old):
+            scene.lane.owe(Body("x", "k", b"sealed", expires_s, [Share(scene._sender, RECORDS)]))
+        await asyncio.sleep(10 + STALLED_S)
+
+        assert {"expired": RECORDS} == scene.board.counters
+
+    run_virtually(test())
+
+
 def test_what_was_sent_and_never_confirmed_may_have_arrived() -> None:
     """Nobody can know: it is counted apart from what was never sent."""
 

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
+from inspect import iscoroutine
 from typing import Any, TypeVar
 
 from tests.backends.virtual_time import VirtualLoop
@@ -58,10 +59,14 @@ class Process:
         self._late.clear()
         for task in list(self.tasks):
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is pending for good
-            try:
-                task.get_coro().close()
-            except RuntimeError:
-                pass  # it waits even while it is being closed: nobody resumes it
+            coroutine: Any = task.get_coro()
+            frame = coroutine.cr_frame
+            inner = [each for each in frame.f_locals.values() if iscoroutine(each)] if frame is not None else []
+            for each in (coroutine, *inner):  # what it was to await may never have begun
+                try:
+                    each.close()
+                except RuntimeError:
+                    pass  # it waits even while it is being closed: nobody resumes it
         self.tasks.clear()
 
     def _catch_up(self) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import random as global_random
 import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from random import Random
@@ -88,9 +87,7 @@ def _silence() -> Iterator[None]:
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # of a process that was killed first
-            yield
+        yield
     finally:
         logging.disable(disabled)
         if was_configured:

@@ -102,6 +102,7 @@ class World:
     def kill_program(self, program: SimProgram) -> None:
         """Kill a program."""
         self.note(f"killed {program.name}")
+        self._take_figures(program)
         program.is_killed = True
         self.history.killed.add(program.id)
         program.process.kill()
@@ -255,13 +256,17 @@ class World:
             )
         )
 
+    def _take_figures(self, program: SimProgram) -> None:
+        counters = program.counters()
+        self.history.let_go[program.id] = sum(counters[each] for each in ("uninsured", "expired", "evicted"))
+        self.history.unroutable[program.id] = counters["unroutable"]
+        self.history.settled[program.id] = counters["accepted"] - counters["waiting"]
+
     def close(self) -> None:
         """Take the last figures, and end all that runs."""
         for program in self.programs:
-            counters = program.counters()
-            self.history.let_go[program.id] = sum(counters[each] for each in ("uninsured", "expired", "evicted"))
-            self.history.unroutable[program.id] = counters["unroutable"]
-            self.history.settled[program.id] = counters["accepted"] - counters["waiting"]
+            if not program.is_killed:
+                self._take_figures(program)
         for host in self.hosts.values():
             if host.starts > 1:
                 self.history.restarted.add(host.name)
