@@ -55,7 +55,11 @@ _START_SHIFT = 40
 _MAX_START = (1 << 24) - 1
 """The starts that a counter can tell apart: a crash each second for half a year."""
 
-MAX_OPEN_SESSIONS = 256
+NODE_SESSIONS = 2
+"""Sessions of one node whose keys are kept ready: it speaks in its latest, and repeats what it said in the one before.
+Without this a host that lives for months keeps all that were ever drawn around it, up to the bound below."""
+
+MAX_OPEN_SESSIONS = 1024
 """Sessions of others whose keys are kept ready; the least recently used goes first, and costs one derivation again."""
 
 _NONCE = struct.Struct(">IQ")
@@ -189,9 +193,16 @@ class Opener:
         except (InvalidTag, ValueError, OverflowError) as exc:
             raise RemoteProtocolError("the body was not sealed by a member, or was changed", code="forged") from exc
         if is_new:  # only a session that proved itself may push another out
-            self._ciphers[sealed.session] = cipher
-            if len(self._ciphers) > MAX_OPEN_SESSIONS:
-                self._ciphers.popitem(last=False)
+            self._keep(sealed.session, cipher)
         else:
             self._ciphers.move_to_end(sealed.session)
         return plaintext
+
+    def _keep(self, session: bytes, cipher: AESGCM) -> None:
+        tag = session[:NODE_TAG_BYTES]
+        of_node = [known for known in self._ciphers if known.startswith(tag)]  # the least recently used first
+        for old in of_node[: len(of_node) + 1 - NODE_SESSIONS]:
+            del self._ciphers[old]
+        self._ciphers[session] = cipher
+        if len(self._ciphers) > MAX_OPEN_SESSIONS:
+            self._ciphers.popitem(last=False)

@@ -188,6 +188,26 @@ class TestSessions:
         assert [bytes([number]) * 10 for number in range(4)] == [session[NODE_TAG_BYTES:] for session in sessions]
         assert node_tag("b" * 32) != node_tag(NODE)
 
+    def test_of_each_node_two_sessions_are_kept(self) -> None:
+        """The last two that opened something; of another node nothing goes, and older bodies open all the same."""
+        opener = Opener(KEY, "default", "mesh")
+
+        def envelope(node: str) -> Envelope:
+            sealer = Sealer(KEY, "default", "mesh", node=node, start=1, random=os.urandom, clock=lambda: 0.0)
+            return Envelope("default", "mesh", sealer, opener)
+
+        one, other = envelope(NODE), envelope("b" * 32)
+        bodies = [other.seal(b"x", "k")]
+        for _ in range(5):
+            bodies.append(one.seal(b"x", "k"))
+            one.sealer.new_session()
+        for body in (*bodies, *bodies):
+            assert b"x" == one.open(body, "k")
+
+        kept = list(opener._ciphers)
+        assert 3 == len(kept)
+        assert {body[7:23] for body in (bodies[0], *bodies[-2:])} == set(kept)
+
     def test_forged_sessions_push_no_true_one_out(self) -> None:
         """Bodies that do not open leave nothing in the opener, however many session ids they name."""
         opener = Opener(KEY, "default", "mesh")
