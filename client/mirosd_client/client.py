@@ -5,27 +5,28 @@ charts of the process share. It may be made before the daemon runs, or while it 
 stopped: `transmit` never blocks, its events wait in the window.
 """
 
+import functools
 import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeAlias, overload
+from typing import Any, Literal, Self, overload
 
 from mirosd_client import codec
-from mirosd_client.errors import (
-    ClientClosedError,
-    DaemonUnavailableError,
-    LocalProtocolError,
-    PayloadTooLarge,
-)
+from mirosd_client.asker import Asker
+from mirosd_client.cause import HANDLING
+from mirosd_client.errors import ClientClosedError, PayloadTooLarge
+from mirosd_client.event_id import Addressee, EventId, encode_extension
 from mirosd_client.limits import MAX_PAYLOAD_BYTES
 from mirosd_client.open_clients import CLOSE_S, OPEN_CLIENTS
-from mirosd_client.peer_watch import PeerWatch
 from mirosd_client.receipt import Receipt
 from mirosd_client.received import Received, taker
 from mirosd_client.record import Record
+from mirosd_client.recorder import MAX_LINES
 from mirosd_client.session import Session
 from mirosd_client.shell.reactor import Reactor, default_reactor
+from mirosd_client.signal_name import Signal
+from mirosd_client.snoop_feed import SnoopFeed
 from mirosd_client.subscription import Subscription
 from mirosd_client.window import WINDOW_BYTES, OnFull
 from mirosd_client.wire import DEFAULT_ROUTING_KEY as DEFAULT_ROUTING_KEY  # noqa: PLC0414 -- for charts too
@@ -33,26 +34,12 @@ from mirosd_client.wire import Network
 
 HANG_UP_S = 0.5
 """How long closing waits for the reactor's thread, which a callback may be holding."""
-ASK_S = 10.0
-"""How long a question waits for its answer; the daemon answers within milliseconds."""
 NETWORKS = {"mesh": Network.MESH, "snoop_trace": Network.SNOOP_TRACE, "snoop_spy": Network.SNOOP_SPY}
 
 log = logging.getLogger("mirosd_client.client")
 
 
-class EventLike(Protocol):
-    """What a miros Event has."""
-
-    signal_name: str
-    payload: Any
-
-
-Signal: TypeAlias = str | EventLike
-Yes: TypeAlias = Literal[True]
-No: TypeAlias = Literal[False]
-
-
-class Client:
+class Client(Asker):
     """One program's connection to its daemon. Any thread may call it.
 
     Args:
@@ -60,6 +47,7 @@ class Client:
         on_full: what `transmit` does when `window_bytes` of events wait: "refuse" gives
             False, "drop_oldest" lets go of the oldest, "raise" raises WindowFullError.
         reactor: the thread to use; None is the one that the whole process shares.
+        recorder_lines: how much of what charts did last is kept for people to ask for (recorder.py); 0 keeps nothing.
     """
 
     def __init__(
@@ -69,13 +57,14 @@ class Client:
         on_full: OnFull = "refuse",
         window_bytes: int = WINDOW_BYTES,
         reactor: Reactor | None = None,
+        recorder_lines: int = MAX_LINES,
     ) -> None:
         self._path = socket
         self._on_full: OnFull = on_full
-        self._window_bytes = window_bytes
         self._reactor = reactor or default_reactor()
+        self._make_session = functools.partial(Session, self._reactor, socket, window_bytes, recorder_lines)
         self.is_closed = False
-        self._session = Session(self._reactor, socket, window_bytes)
+        self._session = self._make_session()
         self._is_started = True
         self._session.connection.start()
         OPEN_CLIENTS.add(self)
@@ -85,6 +74,11 @@ class Client:
         """The public id of this process, which its events carry."""
         return self._session.client
 
+    @property
+    def feed(self) -> SnoopFeed:
+        """What people may see of this process's charts."""
+        return self._session.feed
+
     @overload
     def transmit(
         self,
@@ -93,12 +87,20 @@ class Client:
         *,
         routing_key: str = ...,
         network: str = ...,
+        to: Addressee | None = ...,
         receipt: Literal[False] = False,
     ) -> bool: ...
 
     @overload
     def transmit(
-        self, signal: Signal, payload: Any = ..., *, routing_key: str = ..., network: str = ..., receipt: Yes
+        self,
+        signal: Signal,
+        payload: Any = ...,
+        *,
+        routing_key: str = ...,
+        network: str = ...,
+        to: Addressee | None = ...,
+        receipt: Literal[True],
     ) -> Receipt | None: ...
 
     def transmit(
@@ -108,12 +110,16 @@ class Client:
         *,
         routing_key: str = DEFAULT_ROUTING_KEY,
         network: str = "mesh",
+        to: Addressee | None = None,
         receipt: bool = False,
     ) -> bool | Receipt | None:
         """Send an event to everybody whose binding key matches, but not back to this client.
 
+        While a handler of a chart, or a callback of a subscription, handles an event, that is named as the cause.
+
         Args:
             signal: its name, or a miros Event (whose payload is taken).
+            to: the one chart that is meant of all that hear the routing key.
             receipt: give what tells what becomes of the event, on the mesh alone.
 
         Returns:
@@ -135,6 +141,7 @@ class Client:
             codec.CONTENT_TYPE,
             routing_key=routing_key,
             network=NETWORKS[network],
+            addressee=to,
             receipt=receipt,
         )
 
@@ -148,6 +155,7 @@ class Client:
         network: Network = Network.MESH,
         chart_number: int = 0,
         on_full: OnFull | None = None,
+        addressee: Addressee | None = None,
         receipt: bool = False,
     ) -> bool | Receipt | None:
         """Send an event whose payload is encoded already, as `transmit` does."""
@@ -156,18 +164,30 @@ class Client:
         if len(data) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(f"the payload has {len(data)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
         session = self._session if self._is_started else self._started()
-        line = session.line(network, routing_key, chart_number, content_type, signal)
-        window = session.window
+        cause = HANDLING.event
+        if cause is None and addressee is None:
+            line = session.line(network, routing_key, chart_number, content_type, signal)
+        else:
+            cause = cause if network is Network.MESH else None  # lines for people follow from nothing
+            extension = encode_extension(cause, addressee)
+            line = session.line(network, routing_key, chart_number, content_type, signal, len(extension))
+            data = extension + data
+        window, recorder = session.window, session.recorder
+        hlc = 0 if recorder is None else session.clock.now()
         accepted: bool | Receipt | None
         if receipt:
             accepted = session.receipts.accept(line, data, on_full or self._on_full)
+            sequence = accepted.sequence if accepted else 0
         else:
             with window.lock:
                 accepted = window.accept(line, data, self._reactor.now(), on_full or self._on_full)
+                sequence = window.last_sequence
         if accepted:
             session.connection.outlet.kick()
+            if recorder is not None and network is Network.MESH:
+                recorder.sent(chart_number, signal, EventId(session.client, chart_number, sequence), cause, hlc)
         elif network is Network.MESH:
-            session.warn_full()
+            session.warn_refused()
         return accepted
 
     def subscribe(
@@ -186,8 +206,7 @@ class Client:
         Args:
             chart: a name for people, in `mirosctl clients`.
         """
-
-        take = taker(callback, self.count)
+        take = taker(callback, self.count, me=Addressee(self.id, 0))
         return self.open_subscription(binding_key, take, network=network, chart=(chart, 0))
 
     def open_subscription(
@@ -203,41 +222,6 @@ class Client:
         if self.is_closed:
             raise ClientClosedError("this client is closed; it subscribes no more")
         return self._started().subscribe(network, binding_key, take, has_room, chart)
-
-    def ask(
-        self, verb: str, args: dict[str, Any] | None = None, timeout_s: float = ASK_S
-    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Ask the daemon; gives the rows and the result of its answer.
-
-        Raises:
-            DaemonUnavailableError: it is not there, or did not answer in time.
-            DaemonRefusedError: it answered with an error (NotPermittedError: what would permit it).
-            LocalProtocolError: asked from a callback, which runs on the thread that would hear the answer.
-        """
-        if self.is_closed:
-            raise ClientClosedError("this client is closed; it asks no more")
-        if self._reactor.in_thread():
-            raise LocalProtocolError("a callback runs on the client's thread, which cannot wait for an answer")
-        question = self._started().ask(verb, args or {})
-        if not question.answered.wait(timeout_s):
-            raise DaemonUnavailableError(f"mirosd did not answer {verb!r} within {timeout_s} s")
-        if question.error is not None:
-            raise question.error
-        return question.rows, question.result
-
-    def peers(self, timeout_s: float = ASK_S) -> list[dict[str, Any]]:
-        """Give the peers table: one dict per peer, with the fields of `mirosctl peers --json`."""
-        return self.ask("peers", timeout_s=timeout_s)[0]
-
-    def watch_peers(self) -> PeerWatch:
-        """Follow the peers table on a connection of its own: an iterator that waits for each change; see PeerWatch."""
-        if self.is_closed:
-            raise ClientClosedError("this client is closed; it watches nobody")
-        return PeerWatch(self._path)
-
-    def status(self, timeout_s: float = ASK_S) -> dict[str, Any]:
-        """Give the daemon's status, with the fields of `mirosctl status --json`."""
-        return self.ask("status", timeout_s=timeout_s)[1]
 
     def wait_connected(self, timeout_s: float | None = None) -> bool:
         """Wait until the daemon has answered the hello."""
@@ -295,5 +279,5 @@ class Client:
     def become_another(self) -> None:
         """In a forked child: have a session of its own, which connects when first used (most children only exec)."""
         self._session.abandon()
-        self._session = Session(self._reactor, self._path, self._window_bytes)
+        self._session = self._make_session()
         self._is_started = False

@@ -135,7 +135,8 @@ class Connection:
         except MirosdError as exc:
             self._retry_later(exc)
             return
-        hello = Hello([PROTOCOL_VERSION], self._secret.hex(), program=Path(*sys.argv[:1]).name, pid=os.getpid())
+        program = Path(*sys.argv[:1]).name
+        hello = Hello([PROTOCOL_VERSION], self._secret.hex(), program, os.getpid(), has_charts=True)
         self._reader = FrameReader()
         self._socket = connection
         self.outlet.attach(connection)

@@ -7,6 +7,7 @@ import math
 import os
 import socket as socketlib
 import time
+from collections import deque
 from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,8 @@ from mirosd_client.messages import (
     Follow,
     Hello,
     Row,
+    Subscribe,
+    Unsubscribe,
     Welcome,
     decode_daemon_message,
     encode_message,
@@ -34,11 +37,14 @@ from mirosd_client.secret import client_id, draw_secret
 from mirosd_client.socket_path import open_socket
 from mirosd_client.wire import (
     PROTOCOL_VERSION,
+    Delivery,
     FrameReader,
     FrameType,
     Network,
     Settled,
+    decode_delivery,
     decode_settled,
+    encode_ack,
     encode_events,
 )
 
@@ -46,6 +52,10 @@ ANSWER_S = 10.0
 SETTLE_S = 2.0
 """How long a tool waits for a broker that is away: one that restarts is back by then, and people still wait."""
 RECEIVE_BYTES = 64 * 1024
+MAX_SUBSCRIPTION = 0xFFFF
+"""Subscriptions are numbered in 16 bits; asks are numbered above them, as a Failed may answer either."""
+
+Received = DaemonMessage | Settled | Delivery
 
 
 class ControlConnection:
@@ -65,15 +75,15 @@ class ControlConnection:
     def __init__(self, socket: str | None = None, *, timeout_s: float = ANSWER_S, program: str = "mirosctl") -> None:
         self._timeout_s = timeout_s
         self._reader = FrameReader()
-        self._messages: list[DaemonMessage | Settled] = []
-        self._next_id = 1
+        self._messages: deque[Received] = deque()  # never more than one read's
+        self._next_id = MAX_SUBSCRIPTION + 1
         self._sequence = 0
         self._clock = HybridClock(time.time)
         secret = draw_secret()
         self._client = client_id(secret)
         self._socket = open_socket(socket, timeout_s)
         try:
-            self._say(Hello([PROTOCOL_VERSION], secret.hex(), program=program, pid=os.getpid()))
+            self.say(Hello([PROTOCOL_VERSION], secret.hex(), program=program, pid=os.getpid()))
             self.welcome = self._receive_welcome()
         except BaseException:
             self.close()
@@ -99,9 +109,13 @@ class ControlConnection:
         Args:
             timeout_s: the longest silence of the daemon before DaemonUnavailableError.
         """
+        return self._answer(self.begin(verb, args), self._timeout_s if timeout_s is None else timeout_s)
+
+    def begin(self, verb: str, args: dict[str, Any] | None = None) -> int:
+        """Ask, and give the number that the answer's messages will have, for who receives them himself."""
         number, self._next_id = self._next_id, self._next_id + 1
-        self._say(Ask(number, verb, args or {}))
-        return self._answer(number, self._timeout_s if timeout_s is None else timeout_s)
+        self.say(Ask(number, verb, args or {}))
+        return number
 
     def _answer(self, number: int, timeout_s: float) -> Generator[dict[str, Any], None, dict[str, Any]]:
         while True:
@@ -123,11 +137,29 @@ class ControlConnection:
             UnregisteredTypeError, PayloadTooLarge: the payload cannot cross.
             NotPermittedError: the daemon takes no events from this caller.
         """
+        return self.transmit_bytes(signal, codec.encode(payload), routing_key, settle_s=settle_s)
+
+    def transmit_bytes(
+        self,
+        signal: str,
+        data: bytes,
+        routing_key: str,
+        *,
+        content_type: str = codec.CONTENT_TYPE,
+        extension: bytes = b"",
+        settle_s: float = SETTLE_S,
+    ) -> Fate | None:
+        """Do as `transmit` does with a payload that is encoded already, and an extension (event_id.py).
+
+        Raises:
+            LocalProtocolError: a field does not fit its place in the record.
+            NotPermittedError: as `transmit`.
+        """
         sequence = self._sequence = self._sequence + 1
-        data = codec.encode(payload)
-        event = Record(self._client, 0, sequence, self._clock.now(), 0, codec.CONTENT_TYPE, signal, b"", data)
-        self._say(Follow([sequence]))
-        self._send(encode_events(Network.MESH, routing_key, encode_record(event)))
+        event = Record(self._client, 0, sequence, self._clock.now(), 0, content_type, signal, extension, data)
+        frame = encode_events(Network.MESH, routing_key, encode_record(event))
+        self.say(Follow([sequence]))
+        self._send(frame)
         is_safe, until_s = False, math.inf
         while (left_s := until_s - time.monotonic()) > 0:
             try:
@@ -141,6 +173,21 @@ class ControlConnection:
             if isinstance(message, Settled) and message.safe >= sequence and not is_safe:
                 is_safe, until_s = True, time.monotonic() + settle_s
         return None
+
+    def say(self, message: Hello | Ask | Follow | Subscribe | Unsubscribe) -> None:
+        """Send a message."""
+        self._send(encode_message(message))
+
+    def acknowledge(self, subscription: int, tag: int) -> None:
+        """Have done with all deliveries of a subscription up to this one."""
+        self._send(encode_ack(subscription, tag))
+
+    def receive(self, timeout_s: float) -> Received | None:
+        """Give what comes next, whatever it answers; None when nothing came in time."""
+        try:
+            return self._receive(timeout_s)
+        except SilentDaemonError:
+            return None
 
     def interrupt(self) -> None:
         """Let go of who waits for an answer, by DaemonUnavailableError; any thread may call it."""
@@ -167,16 +214,14 @@ class ControlConnection:
             raise RemoteProtocolError("what answers at this socket does not speak this program's protocol")
         return welcome
 
-    def _say(self, message: Hello | Ask | Follow) -> None:
-        self._send(encode_message(message))
-
     def _send(self, frame: bytes) -> None:
         try:
+            self._socket.settimeout(self._timeout_s)  # and not with what was left of the last waiting
             self._socket.sendall(frame)
         except OSError as exc:
             raise DaemonUnavailableError(f"the connection to mirosd broke: {exc}") from exc
 
-    def _receive(self, timeout_s: float) -> DaemonMessage | Settled:
+    def _receive(self, timeout_s: float) -> Received:
         deadline_s = time.monotonic() + timeout_s
         while not self._messages:
             try:
@@ -193,7 +238,9 @@ class ControlConnection:
                     self._messages.append(decode_daemon_message(frame.body))
                 elif frame.type is FrameType.SETTLED:
                     self._messages.append(decode_settled(frame.body))
-        message = self._messages.pop(0)
+                elif frame.type is FrameType.DELIVERY:
+                    self._messages.append(decode_delivery(frame.body))
+        message = self._messages.popleft()
         if isinstance(message, Closing):
             if message.code == "stopping":
                 raise DaemonUnavailableError(message.message)

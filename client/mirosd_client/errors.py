@@ -46,6 +46,11 @@ class DaemonRefusedError(MirosdError):
         self.code = code
 
 
+def no_key(network: str) -> str:
+    """Give why a host without its key takes no part in a network: the text that goes with the code `no_key`."""
+    return f"this host has no {network} key (networks.{network}.key_file)"
+
+
 class NotPermittedError(DaemonRefusedError):
     """The daemon does not permit this to the caller; the text says what would permit it."""
 

@@ -11,8 +11,10 @@ from typing import Any
 from miros.event import Event, signals
 
 from mirosd_client import codec
+from mirosd_client.cause import Origin, handling, mark
 from mirosd_client.client import Client
 from mirosd_client.errors import RemoteProtocolError
+from mirosd_client.event_id import Addressee, decode_extension
 from mirosd_client.receipt import Receipt
 from mirosd_client.received import source_text
 from mirosd_client.record import Record
@@ -117,6 +119,10 @@ class Mesh:
         )
 
     def _take(self, record: Record) -> None:
+        cause, addressee = decode_extension(record.extension)
+        if addressee is not None and addressee != Addressee(self._client.id, self._number):
+            self._client.count("not_addressed")
+            return
         refusal = _why_refused(record.signal)
         deserializer = self._deserializers.get(record.content_type)
         if refusal or deserializer is None:
@@ -133,7 +139,10 @@ class Mesh:
             return
         try:
             event = Event(signal=record.signal, payload=payload)
-            self.on_message_callback(None, None, record, (source_text(record), event))
+            origin = Origin(record.event, cause)
+            mark(event, origin)
+            with handling(origin.event):
+                self.on_message_callback(None, None, record, (source_text(record), event))
         except Exception:  # the program's own callback may raise anything, and the thread serves others too
             self._client.count("callback_failed")
             log.exception("%s: the callback for %a failed", self._chart.name, record.signal)

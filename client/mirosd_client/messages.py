@@ -11,20 +11,26 @@ from typing import Any, Literal
 
 import msgspec
 
+from mirosd_client.dial import Dial, SnoopNetwork
 from mirosd_client.errors import DaemonRefusedError, LocalProtocolError, NotPermittedError, RemoteProtocolError
 from mirosd_client.limits import MAX_FRAME_BYTES
 from mirosd_client.wire import FrameType, encode_frame
 
 FateWord = Literal["delivered", "partial", "unheard", "lost", "unknown"]
+RecallWhat = Literal["history", "charts"]
 
 
 class Hello(msgspec.Struct, tag="hello", tag_field="type", frozen=True):
-    """Client -> daemon, first: protocol versions spoken, the process's secret (64 hex digits), who it is for people."""
+    """Client -> daemon, first: protocol versions spoken, the process's secret (64 hex digits), who it is for people.
+
+    `has_charts`: it wants to know what is watched (Watched), and answers each Recall.
+    """
 
     versions: list[int]
     secret: str
     program: str = ""
     pid: int = 0
+    has_charts: bool = False
 
 
 class Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", frozen=True):
@@ -60,7 +66,10 @@ class Follow(msgspec.Struct, tag="follow", tag_field="type", frozen=True):
 
 
 class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
-    """Daemon -> client: the version chosen, this host's node id and name, the client id (hex), the caller's rights."""
+    """Daemon -> client: the version chosen, this host's node id and name, the client id (hex), the caller's rights.
+
+    `networks`: those whose keys the host has. On another one nothing may be sent or subscribed to.
+    """
 
     version: int
     node: str
@@ -69,6 +78,7 @@ class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
     client: str
     daemon_version: str
     rights: list[str]
+    networks: tuple[str, ...] = ("mesh", "snoop_trace", "snoop_spy")
 
 
 class Subscribed(msgspec.Struct, tag="subscribed", tag_field="type", frozen=True):
@@ -113,6 +123,39 @@ class Fate(msgspec.Struct, tag="fate", tag_field="type", frozen=True):
         return "lost" if losses else "unheard"
 
 
+class Watched(msgspec.Struct, tag="watched", tag_field="type", frozen=True):
+    """Daemon -> client with charts, behind the welcome and at each change: what is watched on the snoop networks.
+
+    A network that is not in it is watched by nobody, on no host: nothing is to be sent on it. Else what programs have
+    enabled themselves is, and what one of the dials takes (their hosts have been looked at already).
+    """
+
+    networks: dict[SnoopNetwork, list[Dial]]
+
+
+class Recall(msgspec.Struct, tag="recall", tag_field="type", frozen=True):
+    """Daemon -> client with charts: send what you have, on `network` with the routing key that recall_key(id) gives.
+
+    `what`: "history" is the lines of the last `since_s` seconds that the dial takes, "charts" a row for each chart that
+    it takes. The answer ends with an End, also when there is nothing.
+    """
+
+    id: str
+    what: RecallWhat
+    network: SnoopNetwork
+    dial: Dial = Dial()
+    since_s: float = 0.0
+
+
+RECALL_PREFIX = "recall."
+"""Of routing keys that one host alone has asked for; all others on the snoop networks are of lines as they happen."""
+
+
+def recall_key(recall_id: str) -> str:
+    """Give the routing key of the answers to a recall; its id is 32 hex digits, drawn by the viewer."""
+    return RECALL_PREFIX + recall_id
+
+
 class Row(msgspec.Struct, tag="row", tag_field="type", frozen=True):
     """Daemon -> client: one element of the answer to ask `id`."""
 
@@ -143,7 +186,7 @@ class Closing(msgspec.Struct, tag="closing", tag_field="type", frozen=True):
 
 
 ClientMessage = Hello | Subscribe | Unsubscribe | Ask | Follow
-DaemonMessage = Welcome | Subscribed | Unroutable | Fate | Row | Done | Failed | Closing
+DaemonMessage = Welcome | Subscribed | Unroutable | Fate | Watched | Recall | Row | Done | Failed | Closing
 
 _encoder = msgspec.json.Encoder()
 _client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)

@@ -10,10 +10,7 @@ them are accepted and not used.
 """
 
 import itertools
-import sys
 import time
-import warnings
-from types import FrameType
 from typing import Any, Literal, NamedTuple, overload
 
 from mirosd_client.client import DEFAULT_ROUTING_KEY, Client
@@ -21,9 +18,12 @@ from mirosd_client.default_client import default_client
 from mirosd_client.errors import DaemonUnavailableError, MirosApiException
 from mirosd_client.mesh import Deserializer, Mesh, OnMesh, Serializer
 from mirosd_client.receipt import Receipt
+from mirosd_client.recorder import Recorder
 from mirosd_client.shell.step import TraceRecord
+from mirosd_client.shell.witness import Step
 from mirosd_client.snoop import OnSnoop, SnoopNet
 from mirosd_client.snoop_line import SnoopLine, move_line, read_trace
+from mirosd_client.unused import warn_of_unused
 from mirosd_client.window import OnFull
 from mirosd_client.wire import Network
 
@@ -32,10 +32,6 @@ NEEDED = ("post_fifo", "post_lifo", "start_at", "register_live_spy_callback", "r
 URL_S = 2.0
 """How long a chart waits for the daemon when it asks where it is."""
 MAX_CHART_NUMBER = 65535
-UNUSED = (
-    "not used any more, mirosd holds them now: the broker's account in /etc/mirosd/config.yaml "
-    "(broker.user, broker.password_file), the keys in /etc/mirosd/keys"
-)
 
 
 class Snoop(NamedTuple):
@@ -100,9 +96,9 @@ class MirosNets:
         )
         self.client = client or default_client(socket)
         self._object = miros_object
-        self._before: dict[str, tuple[bool, Any]] = {}
+        self._before: tuple[bool, Any] = False, print
         tx_routing_key = tx_routing_key or DEFAULT_ROUTING_KEY
-        number = next(_numbers)
+        self.number = number = next(_numbers)
         self.mesh = Mesh(
             self.client,
             miros_object,
@@ -119,14 +115,25 @@ class MirosNets:
             trace=SnoopNet(Network.SNOOP_TRACE, self.client, chart, on_trace_rx),
             spy=SnoopNet(Network.SNOOP_SPY, self.client, chart, on_spy_rx),
         )
+        self.join()
 
     @property
     def name(self) -> str:
         """The chart's name."""
         return str(self._object.name)
 
+    def join(self) -> None:
+        """Be on the list of charts, and recorded; in a forked child anew, which has its own of both."""
+        feed, chart = self.client.feed, self._object
+        feed.roster.add(chart, self.number, receives=self.mesh.rx_routing_key, transmits=self.mesh.tx_routing_key)
+        if hasattr(chart, "witness"):  # of the shell
+            chart.witness = feed.recorder.witness(self.number)
+        for network in self.snoop:
+            network.tell_feed()
+
     def start_threads(self) -> None:
         """Begin to receive, from the mesh and what else is enabled. (There are no threads: the client's does it.)"""
+        self.join()
         for network in (self.mesh, *self.snoop):
             network.start()
 
@@ -158,53 +165,52 @@ class MirosNets:
 
     def enable_snoop_trace(self) -> None:
         """Show moves of this chart and of all others that do the same, here and there; before or after the start."""
+        chart = self._object
         if not self.snoop.trace.enabled:
-            self._keep("live_trace", "live_trace_callback")
-            if hasattr(self._object, "on_trace"):  # a chart of the shell: records, whatever is decorated
-                self._object.on_trace.append(self._moved)
-                self._object.live_trace_callback = _nowhere  # it is shown already
+            self._before = getattr(chart, "live_trace", False), getattr(chart, "live_trace_callback", print)
+            if hasattr(chart, "on_trace"):  # a chart of the shell: records, whatever is decorated
+                chart.on_trace.append(self._moved)
+                chart.live_trace_callback = _nowhere  # it is shown already
             else:
-                self._object.live_trace = True
-                self._object.register_live_trace_callback(self.broadcast_trace)
+                chart.live_trace = True
+                chart.register_live_trace_callback(self._traced)
         self.snoop.trace.enable()
 
     def disable_snoop_trace(self) -> None:
         """End that; the chart's own live trace is what it was before."""
+        chart = self._object
         if self.snoop.trace.enabled:
             self.snoop.trace.disable()
-            if hasattr(self._object, "on_trace"):
-                self._object.on_trace.remove(self._moved)
-            self._put_back("live_trace", "live_trace_callback")
+            if hasattr(chart, "on_trace"):
+                chart.on_trace.remove(self._moved)
+            chart.live_trace, chart.live_trace_callback = self._before
 
     def enable_snoop_spy(self) -> None:
         """Show all that miros' spy sees in this chart and in all others that do the same, here and there."""
-        if not self.snoop.spy.enabled:
-            self._keep("live_spy", "live_spy_callback")
-            self._object.live_spy = True
-            self._object.live_spy_callback = self.broadcast_spy
+        self._object.spy_switch.enable(self._spied)
         self.snoop.spy.enable()
 
     def disable_snoop_spy(self) -> None:
         """End that; the chart's own live spy is what it was before."""
-        if self.snoop.spy.enabled:
-            self.snoop.spy.disable()
-            self._put_back("live_spy", "live_spy_callback")
+        self.snoop.spy.disable()
+        self._object.spy_switch.disable()
 
     def broadcast_trace(self, message: str) -> None:
         """Send a line of miros' live trace to all who watch; any other text goes as a remark."""
-        self.snoop.trace.tell(read_trace(message, self.name, time.time()))
+        self._traced(message, Network.SNOOP_TRACE)
 
     def broadcast_spy(self, message: str) -> None:
         """Send a line of miros' live spy to all who watch."""
-        self.snoop.spy.tell(SnoopLine("spy", self.name, time.time(), text=message))
+        self._spied(message, Network.SNOOP_SPY)
 
     def scribble(self, message: str, *, is_grey: bool = True) -> bool:
-        """Send a remark to all who watch traces, else to all who watch the spy; False when neither is enabled."""
+        """Remark something for all who watch traces, else for all who watch the spy; False when neither is enabled."""
+        self._recorder.said(self.number, self.name, "scribble", message, is_grey=is_grey)
         for network in self.snoop:
             if network.enabled:
-                network.tell(SnoopLine("scribble", self.name, time.time(), text=message, grey=is_grey))
+                network.show(SnoopLine("scribble", self.name, time.time(), text=message, grey=is_grey))
                 return True
-        return False
+        return bool(self._object.spy_switch.is_on)  # a viewer's, who has the remark by now
 
     def this_url(self) -> str:
         """Give the URL of this host's broker, without an account; "" while the daemon is not there."""
@@ -224,42 +230,27 @@ class MirosNets:
         _source, event = message
         self._object.post_fifo(event)
 
+    @property
+    def _recorder(self) -> Recorder:
+        return self.client.feed.recorder
+
     def _moved(self, move: TraceRecord) -> None:
-        self.snoop.trace.tell(move_line(move))
+        self.snoop.trace.show(move_line(move))
 
-    def _keep(self, switch: str, callback: str) -> None:
-        self._before[switch] = getattr(self._object, switch, False), getattr(self._object, callback, print)
+    def _traced(self, text: str, network: Network | None = None) -> None:
+        """Take a line of miros' live trace, of a chart that has no witness."""
+        line = read_trace(text, self.name, time.time())
+        self.snoop.trace.show(line)
+        if line.kind == "trace":
+            states = line.from_state, line.to_state
+            step = Step(self.name, line.signal, *states, True, line.time, self._recorder.now(), None, None)
+            self._recorder.stepped(self.number, step, network)
+        else:
+            self._recorder.said(self.number, self.name, "scribble", line.text, is_grey=line.grey, network=network)
 
-    def _put_back(self, switch: str, callback: str) -> None:
-        was_on, called_back = self._before.pop(switch)
-        setattr(self._object, switch, was_on)
-        setattr(self._object, callback, called_back)
-
-
-def warn_of_unused(**given: object) -> None:
-    """Warn, once and where the object is made, of what was given and is not used.
-
-    The source line is not quoted, as warnings otherwise do: a password may stand in it.
-    """
-    names = [name for name, value in given.items() if value is not None]
-    if names:
-        maker = _maker()
-        warnings.warn_explicit(
-            f"line {maker.f_lineno}: {', '.join(names)}: {UNUSED}",
-            DeprecationWarning,
-            maker.f_code.co_filename,
-            lineno=0,
-            module=maker.f_globals.get("__name__"),
-            registry=maker.f_globals.setdefault("__warningregistry__", {}),
-        )
-
-
-def _maker() -> FrameType:
-    """Give the frame that makes the object: constructors call each other, and the function above."""
-    frame = sys._getframe(2)
-    while frame.f_code.co_name == "__init__" and frame.f_back is not None:
-        frame = frame.f_back
-    return frame
+    def _spied(self, text: str, network: Network | None = None) -> None:
+        self.snoop.spy.show(SnoopLine("spy", self.name, time.time(), text=text))
+        self._recorder.said(self.number, self.name, "spy", text, network=network)
 
 
 def _nowhere(_line: str) -> None:

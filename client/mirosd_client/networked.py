@@ -12,12 +12,13 @@ from mirosd_client.client import Client
 from mirosd_client.errors import LocalProtocolError
 from mirosd_client.lan import LocalAreaNetwork
 from mirosd_client.mesh import Deserializer, Serializer
-from mirosd_client.nets import MirosNets, warn_of_unused
+from mirosd_client.nets import MirosNets
 from mirosd_client.open_clients import CLOSE_S
 from mirosd_client.receipt import Receipt
 from mirosd_client.shell.chart import STOP_TIMEOUT_S, Chart
 from mirosd_client.shell.factory import ChartFactory
 from mirosd_client.snoop import Seen
+from mirosd_client.unused import warn_of_unused
 from mirosd_client.window import OnFull
 
 
@@ -87,6 +88,7 @@ class Networked:
 
     def start_at(self, initial_state: Any) -> None:
         """Start the chart and begin to receive; returns at once, whether the daemon is there or not."""
+        self.nets.join()
         super().start_at(initial_state)  # type: ignore[misc]
         self.nets.start_threads()
 

@@ -21,13 +21,14 @@ if TYPE_CHECKING:  # tools import the window, which imports this, and start with
 
 log = logging.getLogger("mirosd_client.receipt")
 
-LostHere = Literal["", "expired", "evicted", "uninsured", "closed", "forked", "unknown"]
+LostHere = Literal["", "expired", "evicted", "no_key", "uninsured", "closed", "forked", "unknown"]
 
 
 class Receipt:
     """What becomes of one accepted event. Any thread may use it.
 
     Attributes:
+        sequence: the event's number; with the client's id and the number of the chart it names the event.
         outcome: in a word, "" until it is settled.
             `delivered`: it is in a queue of every broker where somebody is bound to its key, and there was one.
             `partial`: in some; others were lost.
@@ -42,8 +43,9 @@ class Receipt:
         nacked_at: how many refused it.
         forgotten_at: how many were given up, with the last host behind them.
         lost_here: why nobody can say any more; "" when the daemon has said it. `expired`, `evicted`: the window
-            let go of it, and no daemon had it. `uninsured`: the window had let go of it when the connection ended.
-            `closed`, `forked`: the client was closed, or is the parent's. `unknown`: the daemon has forgotten it.
+            let go of it, and no daemon had it. `no_key`: likewise, as this host has no mesh key. `uninsured`: the
+            window had let go of it when the connection ended. `closed`, `forked`: the client was closed, or is the
+            parent's. `unknown`: the daemon has forgotten it.
     """
 
     __slots__ = (
@@ -58,10 +60,12 @@ class Receipt:
         "nacked_at",
         "outcome",
         "overflowed_at",
+        "sequence",
         "unroutable_at",
     )
 
     def __init__(self, reactor: "Reactor", counts: Counter[str]) -> None:
+        self.sequence = 0
         self.confirmed_by = self.unroutable_at = 0
         self.expired_at = self.overflowed_at = self.nacked_at = self.forgotten_at = 0
         self.lost_here: LostHere = ""
@@ -113,7 +117,7 @@ class Receipt:
         """Nobody can say any more."""
         if not self._done.is_set():
             self.lost_here = reason
-            self.outcome = "lost" if reason in {"expired", "evicted"} else "unknown"
+            self.outcome = "lost" if reason in {"expired", "evicted", "no_key"} else "unknown"
             self._end()
 
     def abandon(self) -> None:

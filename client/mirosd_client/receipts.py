@@ -33,7 +33,7 @@ class Receipts:
         self._counts = counts
         self._is_watched = False  # guarded by the window's lock
 
-    def accept(self, line: Line, payload: bytes, on_full: OnFull) -> Receipt | None:
+    def accept(self, line: Line, data: bytes, on_full: OnFull) -> Receipt | None:
         """Have the window accept an event, and give its receipt; None when it is refused. Thread: any.
 
         Raises:
@@ -49,9 +49,10 @@ class Receipts:
                 raise TooManyReceiptsError(
                     f"{MAX_RECEIPTS} receipts wait for their answer: transmit without one, or wait for some of them"
                 )
-            if not self._window.accept(line, payload, self._reactor.now(), on_full):
+            if not self._window.accept(line, data, self._reactor.now(), on_full):
                 return None
-            self._book.add(self._window.last_sequence, receipt)
+            receipt.sequence = self._window.last_sequence
+            self._book.add(receipt.sequence, receipt)
             is_watched, self._is_watched = self._is_watched, True
         if not is_watched:
             self._reactor.after(LOOK_S, self._look)

@@ -6,7 +6,9 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from mirosd_client import codec
+from mirosd_client.cause import handling
 from mirosd_client.errors import RemoteProtocolError
+from mirosd_client.event_id import Addressee, EventId
 from mirosd_client.record import Record
 
 log = logging.getLogger("mirosd_client.client")
@@ -40,11 +42,19 @@ def _source_text(client: bytes, chart: int) -> str:
     return f"{client.hex()}:{chart}"
 
 
-def taker(callback: Callable[[Received], object], count: Callable[[str], None]) -> Callable[[Record], None]:
-    """Give what decodes a record and calls back with it; what goes wrong is counted by reason, and raises nothing."""
+def taker(
+    callback: Callable[[Received], object], count: Callable[[str], None], me: Addressee
+) -> Callable[[Record], None]:
+    """Give what decodes a record and calls back with it; what goes wrong is counted by reason, and raises nothing.
+
+    While the callback runs this thread handles the event. What is meant for another than `me` is left out.
+    """
 
     def take(record: Record) -> None:
-        client, chart, _sequence, hlc, age_ms, content_type, signal, _extension, data = record
+        client, chart, sequence, hlc, age_ms, content_type, signal, extension, data = record
+        if extension and record.addressee not in {None, me}:
+            count("not_addressed")
+            return
         if content_type != codec.CONTENT_TYPE:
             count("no_deserializer")
             return
@@ -54,7 +64,8 @@ def taker(callback: Callable[[Received], object], count: Callable[[str], None]) 
             count("undecodable")
             return
         try:
-            callback(_make_received((signal, payload, _source_text(client, chart), hlc, age_ms)))
+            with handling(EventId(client, chart, sequence)):
+                callback(_make_received((signal, payload, _source_text(client, chart), hlc, age_ms)))
         except Exception:  # the program's own code may raise anything, and the thread serves others too
             count("callback_failed")
             log.exception("the callback for %a failed", record.signal)

@@ -15,8 +15,8 @@ daemon forwards records without taking them apart; it reads only who sent them.
     44      2      length of extension
     46      ...    content type (ASCII), signal name (UTF-8), extension, payload (the rest)
 
-The extension holds (type u8, length u8, value) triples; a reader skips types it
-does not know, so that later versions can add some (the cause of an event is one).
+The extension says what led to the event, and which chart is meant (event_id.py); a reader
+skips what it does not know of it, so that later versions can say more.
 """
 
 import struct
@@ -25,6 +25,7 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from mirosd_client.errors import LocalProtocolError, RemoteProtocolError
+from mirosd_client.event_id import Addressee, EventId, decode_extension
 from mirosd_client.limits import MAX_PAYLOAD_BYTES, MAX_RECORDS
 
 _HEADER = struct.Struct(">I16sHQQIBBH")
@@ -56,6 +57,21 @@ class Record(NamedTuple):
     def source(self) -> tuple[bytes, int]:
         """Who sent it: only this chart never gets the event back."""
         return self.client, self.chart
+
+    @property
+    def event(self) -> EventId:
+        """The event's name across all hosts."""
+        return EventId(self.client, self.chart, self.sequence)
+
+    @property
+    def cause(self) -> EventId | None:
+        """The event that its sender was handling."""
+        return decode_extension(self.extension).cause
+
+    @property
+    def addressee(self) -> Addressee | None:
+        """The one chart that is meant; None: every chart that hears the routing key."""
+        return decode_extension(self.extension).addressee
 
 
 class Span(NamedTuple):
@@ -94,22 +110,28 @@ def encode_record(record: Record) -> bytes:
 class Heading:
     """What the records of one chart with one signal have in common, checked and encoded once.
 
+    Args:
+        extension_bytes: the length of their extensions.
+
     Raises:
         LocalProtocolError: a field does not fit its place.
     """
 
     __slots__ = ("_names", "_source", "size")
 
-    def __init__(self, client: bytes, chart: int, content_type: str, signal: str) -> None:
-        empty = encode_record(Record(client, chart, 0, 0, 0, content_type, signal, b"", b""))
-        self.size = len(empty)  # of a record, without its payload
-        self._source = empty[_SIZE_BYTES:_SEQUENCE_OFFSET]
-        self._names = empty[_AGE_OFFSET + _AGE.size :]
+    def __init__(self, client: bytes, chart: int, content_type: str, signal: str, extension_bytes: int = 0) -> None:
+        sample = encode_record(Record(client, chart, 0, 0, 0, content_type, signal, bytes(extension_bytes), b""))
+        self.size = len(sample) - extension_bytes  # of a record, without its extension and payload
+        self._source = sample[_SIZE_BYTES:_SEQUENCE_OFFSET]
+        self._names = sample[_AGE_OFFSET + _AGE.size : self.size]
 
-    def record(self, sequence: int, hlc: int, age_ms: int, payload: bytes) -> bytes:
-        """Give the bytes of one record, as encode_record does; nothing is checked any more."""
-        size = self.size - _SIZE_BYTES + len(payload)
-        return _FRONT.pack(size, self._source, sequence, hlc, age_ms) + self._names + payload
+    def record(self, sequence: int, hlc: int, age_ms: int, data: bytes) -> bytes:
+        """Give the bytes of one record, as encode_record does; nothing is checked any more.
+
+        `data` is extension and payload, one behind the other.
+        """
+        size = self.size - _SIZE_BYTES + len(data)
+        return _FRONT.pack(size, self._source, sequence, hlc, age_ms) + self._names + data
 
 
 def decode_records(buffer: bytes | memoryview) -> list[Record]:

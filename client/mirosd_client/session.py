@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from mirosd_client.client_feed import client_feed
 from mirosd_client.connection import Connection
-from mirosd_client.counters import COUNTERS
-from mirosd_client.errors import ClientClosedError, LocalProtocolError, MirosdError
+from mirosd_client.counters import read_counters
+from mirosd_client.errors import ClientClosedError, LocalProtocolError, MirosdError, no_key
 from mirosd_client.hlc import HybridClock
 from mirosd_client.intake import Intake
 from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
@@ -27,17 +28,20 @@ from mirosd_client.messages import (
     Done,
     Failed,
     Fate,
+    Recall,
     Row,
     Subscribe,
     Subscribed,
     Unroutable,
     Unsubscribe,
+    Watched,
     Welcome,
     refusal,
 )
 from mirosd_client.question import Question
 from mirosd_client.receipts import Receipts
 from mirosd_client.record import Heading, Record
+from mirosd_client.recorder import MAX_LINES as MAX_RECORDER_LINES
 from mirosd_client.secret import client_id, draw_secret
 from mirosd_client.shell.reactor import Reactor
 from mirosd_client.signal_name import is_sane
@@ -57,7 +61,10 @@ log = logging.getLogger("mirosd_client.session")
 class Session:
     """One process's life with its daemon."""
 
-    def __init__(self, reactor: Reactor, path: str | None, window_bytes: int) -> None:
+    def __init__(
+        self, reactor: Reactor, path: str | None, window_bytes: int, recorder_lines: int = MAX_RECORDER_LINES
+    ) -> None:
+        self.is_closed = False
         secret = draw_secret()
         self.client = client_id(secret)
         self.clock = HybridClock(time.time)
@@ -67,15 +74,20 @@ class Session:
         self.receipts = Receipts(self.window, reactor, self.counts)
         self.is_open = threading.Event()
         self.connection = Connection(reactor, self.window, self, secret, path)
+        self.feed = client_feed(self, reactor, recorder_lines)
+        self.recorder = self.feed.recorder
         self._reactor = reactor
         self._all_safe = threading.Event()
+        self._is_told_keyless = False  # guarded by the window's lock
         self._unroutable_here = 0  # counted by the daemon since this connection began
         self._subscriptions: dict[int, Subscription] = {}
         self._questions: dict[int, Question] = {}
         self._subscription_numbers = itertools.cycle(range(1, MAX_SUBSCRIPTION + 1))
         self._question_numbers = itertools.count(MAX_SUBSCRIPTION + 1)
 
-    def _make_line(self, network: Network, routing_key: str, chart: int, content_type: str, signal: str) -> Line:
+    def _make_line(  # noqa: PLR0917 -- the cache is quicker so
+        self, network: Network, routing_key: str, chart: int, content_type: str, signal: str, extension_bytes: int = 0
+    ) -> Line:
         """Give the line of events of one kind; as `line` it remembers the latest ones.
 
         Raises:
@@ -85,10 +97,13 @@ class Session:
             raise LocalProtocolError(f"no receiver makes an event of a signal named {signal!r}")
         if len(routing_key.encode()) > MAX_ROUTING_KEY_BYTES:
             raise LocalProtocolError(f"the routing key has more than {MAX_ROUTING_KEY_BYTES} bytes")
-        return Line(network, routing_key, Heading(self.client, chart, content_type, signal))
+        return Line(network, routing_key, Heading(self.client, chart, content_type, signal, extension_bytes))
 
-    def warn_full(self) -> None:
+    def warn_refused(self) -> None:
         """An event was refused: say so, and why, once until half of the window is empty again. Thread: any."""
+        if Network.MESH in self.window.keyless:
+            self._warn_keyless()
+            return
         with self.window.lock:
             is_told, self.window.is_told_full = self.window.is_told_full, True
         if not is_told:
@@ -98,6 +113,13 @@ class Session:
                 else f"mirosd is away ({self.connection.error or 'it has not answered yet'})"
             )
             log.warning("the window is full of events: transmit() refuses more (and counts); %s", why)
+
+    def _warn_keyless(self) -> None:
+        """Events cannot leave this host: say so once on each connection."""
+        with self.window.lock:
+            is_told, self._is_told_keyless = self._is_told_keyless, True
+        if not is_told:
+            log.warning("%s: transmit() refuses every event (and counts)", no_key("mesh"))
 
     def subscribe(
         self,
@@ -135,7 +157,12 @@ class Session:
         return question
 
     def wait_safe(self, timeout_s: float) -> bool:
-        """Wait until no accepted event would be lost with this process."""
+        """Wait until no accepted event would be lost with this process, nor what its charts did last."""
+        if self.recorder.is_waiting and timeout_s > 0:
+            is_flushed = threading.Event()
+            self._reactor.call(self.feed.flush)
+            self._reactor.call(is_flushed.set)
+            is_flushed.wait(timeout_s)
         with self.window.lock:
             if not self.window.unsafe:
                 return True
@@ -145,10 +172,21 @@ class Session:
             return not self.window.unsafe
 
     def welcomed(self, welcome: Welcome) -> list[ClientMessage]:
-        """Asks for all subscriptions (again), and what was asked meanwhile."""
+        """Asks for all subscriptions (again), and what was asked meanwhile; lets go of what there is no key for."""
+        self._bar(frozenset(network for network in Network if network.name.lower() not in welcome.networks))
         self.is_open.set()
+        self.feed.host = welcome.name
         requests: list[ClientMessage] = [s.intake.request for s in self._subscriptions.values()]
         return requests + [question.request for question in self._questions.values()]
+
+    def _bar(self, keyless: frozenset[Network]) -> None:
+        self._is_told_keyless = False
+        with self.window.lock:
+            events = self.window.bar(keyless)
+            if not self.window.unsafe:
+                self._all_safe.set()
+        if events:
+            self._warn_keyless()
 
     def received(self, message: DaemonMessage) -> None:
         """Tells whoever asked."""
@@ -164,6 +202,10 @@ class Session:
                 question.answered.set()
         elif isinstance(message, Fate):
             self.receipts.told(message)
+        elif isinstance(message, Watched):
+            self.feed.watched(message)
+        elif isinstance(message, Recall):
+            self.feed.recall(message)
         elif isinstance(message, Unroutable):
             log.warning("nobody is bound to %a on any host", message.routing_key)
         elif isinstance(message, Failed):
@@ -198,6 +240,7 @@ class Session:
         with self.window.lock:
             self.window.rewind()
         self.receipts.lost()
+        self.feed.lost()
         for subscription in self._subscriptions.values():
             subscription.unbound()
             subscription.intake.detach()
@@ -207,6 +250,8 @@ class Session:
 
     def close(self) -> None:
         """Disconnect for good, and let go of all who wait."""
+        self.is_closed = True
+        self.feed.close()
         self.connection.close()
         for subscription in self._subscriptions.values():
             subscription.end()
@@ -246,15 +291,5 @@ class Session:
 
     def counters(self) -> dict[str, int]:
         """Give the numbers of COUNTERS."""
-        with self.window.lock:
-            window = self.window
-            window.expire(self._reactor.now())
-            counters = dict.fromkeys(COUNTERS, 0) | self.counts
-            counters["accepted"], counters["waiting"] = window.last_sequence, len(window)
-            for name in ("settled", "expired", "uninsured", "evicted", "snoop_dropped", "refused"):
-                counters[name] = getattr(window, name)
-            counters["snoop_refused"] += window.snoop_refused
         intakes = [subscription.intake for subscription in list(self._subscriptions.values())]
-        counters["duplicates"] += sum(intake.duplicates for intake in intakes)
-        counters["undecodable"] += sum(intake.undecodable for intake in intakes)
-        return counters
+        return read_counters(self.counts, self.window, intakes, self.feed.refused, self._reactor.now())

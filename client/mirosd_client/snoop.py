@@ -1,9 +1,8 @@
-"""One chart's part in a snoop network: what it shows of itself, and what it sees of others.
+"""One chart's part in a snoop network: what its program shows of it, and what it sees of others.
 
-Enabled, a chart sends its lines to every host where somebody watches, and has the lines
+Enabled, a chart shows its lines to every host where somebody watches, and has the lines
 of all others shown, as in the ancestor. Its own lines are shown at once, not after a
-round trip. Sending never blocks and never takes room from events: what finds the window
-half full is dropped, and counted (`snoop_refused`).
+round trip; the feed sends them (snoop_feed.py), in a thread of its own.
 
 Watching other hosts needs a right that a program may not have. It then sees its own lines
 alone, and subscription.py's one warning says what would permit more.
@@ -15,11 +14,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mirosd_client import codec
 from mirosd_client.client import NETWORKS, Client
-from mirosd_client.errors import ClientClosedError, RemoteProtocolError
+from mirosd_client.errors import RemoteProtocolError
 from mirosd_client.record import Record
-from mirosd_client.snoop_line import BLUE, PURPLE, SnoopLine, decode_line, encode_line, line_text, terminal_text
+from mirosd_client.snoop_line import BLUE, PURPLE, SnoopLine, decode_lines, line_text, terminal_text
 from mirosd_client.subscription import Subscription
 from mirosd_client.terminal import TERMINAL
 from mirosd_client.wire import Network
@@ -30,6 +28,8 @@ OnSnoop = Callable[[Any, Any, Any, str], object]
 """Called with (None, None, Seen, text of the line)."""
 
 _NAMES = {network: name for name, network in NETWORKS.items()}
+SHOWN_KINDS = frozenset({"trace", "spy", "scribble"})
+"""Others are for tools."""
 
 
 class Seen(NamedTuple):
@@ -49,7 +49,7 @@ class SnoopNet:
 
     Attributes:
         routing_key: of all lines.
-        enabled: whether lines are sent, shown and, once started, received.
+        enabled: whether lines are shown, here and where somebody watches, and those of others, once started, received.
         started: whether the chart's networks run.
     """
 
@@ -67,12 +67,18 @@ class SnoopNet:
         self._subscription: Subscription | None = None
 
     def enable(self) -> None:
-        """Send, show, and receive once started."""
+        """Show, and receive once started."""
         self._follow(enabled=True)
+        self.tell_feed()
 
     def disable(self) -> None:
         """End all of it."""
         self._follow(enabled=False)
+        self.tell_feed()
+
+    def tell_feed(self) -> None:
+        """Say whether lines are to be sent."""
+        self._client.feed.enable(self._chart[1], self._network, self.enabled)
 
     def start(self) -> None:
         """The chart's networks run."""
@@ -82,21 +88,10 @@ class SnoopNet:
         """They do not."""
         self._follow(started=False)
 
-    def tell(self, line: SnoopLine) -> None:
-        """Send a line of this chart's own, and show it if enabled. Never blocks, and raises nothing."""
+    def show(self, line: SnoopLine) -> None:
+        """Show a line of this chart's own here, if enabled. Never blocks, and raises nothing."""
         if self.enabled:
             self._show(Seen(line, None))
-        try:
-            self._client.send(
-                line.kind,
-                encode_line(line),
-                codec.CONTENT_TYPE,
-                routing_key=self.routing_key,
-                network=self._network,
-                chart_number=self._chart[1],
-            )
-        except ClientClosedError:
-            self._client.count("snoop_refused")
 
     def print_coloured(self, ch: Any, method: Any, seen: Seen, text: str) -> None:
         """Print a line as the ancestor does: the own name blue, others' purple."""
@@ -111,7 +106,7 @@ class SnoopNet:
         record = seen.record
         if record is not None and (
             record.client == self._client.id  # a neighbour in this program, which prints its own
-            or not TERMINAL.is_first((self._network, record.source, record.sequence))
+            or not TERMINAL.is_first((self._network, record.source, record.sequence, seen.line))
         ):
             return
         try:
@@ -135,11 +130,15 @@ class SnoopNet:
 
     def _take(self, record: Record) -> None:
         try:
-            line = decode_line(record.payload)
+            lines = decode_lines(record.payload)
         except RemoteProtocolError:
             self._client.count("undecodable")
             return
-        self._show(Seen(line, record))
+        is_from_here = record.client == self._client.id
+        for line in lines:
+            is_own = is_from_here and line.number == self._chart[1]  # shown by now
+            if line.kind in SHOWN_KINDS and not is_own:
+                self._show(Seen(line, record))
 
     def _show(self, seen: Seen) -> None:
         if not TERMINAL.show(functools.partial(self._call_back, seen)):

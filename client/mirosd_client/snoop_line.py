@@ -13,6 +13,7 @@ scribbled in grey.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -36,15 +37,26 @@ MARKS = {Network.SNOOP_TRACE: "[+t]", Network.SNOOP_SPY: "[+s]"}
 _TRACE = re.compile(r"\s*\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6})\] \[(.*)\] e->(\S+)\(\) (\S+)->(\S+)\s*")
 
 
-class SnoopLine(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_state": "from", "to_state": "to"}):
-    """A move (`trace`), a line of miros' spy, or a remark (`scribble`) of the chart named `chart`.
+Kind = Literal["trace", "spy", "scribble", "event", "send", "notice"]
 
-    `time` is in seconds since the epoch, of the sender's clock. `signal` is None where a
-    chart starts, and of a trace alone, as the states are; `text` is of the others. `grey`
-    asks for the colour of a scribble. Its texts are fit to print, whoever made them.
+
+class SnoopLine(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_state": "from", "to_state": "to"}):
+    """What one chart did, as data.
+
+    `kind`: a move (`trace`), a line of miros' spy, a remark (`scribble`), an event from the network that was handled
+    without a move (`event`), one that was transmitted (`send`), or why the sender could not do what a viewer asked
+    (`notice`). `signal` is None where a chart starts; a trace, event or send alone has one, a trace alone has states,
+    the others have `text`. `grey` asks for the colour of a scribble. All texts are fit to print, whoever made them.
+
+    `time` is in seconds since the epoch, of the sender's wall clock, for people; `hlc` (hlc.py) orders: of a move it
+    is the beginning of the step, so that what the step transmitted comes behind it. `client` (32 hex digits), `number`
+    and `hlc` together name the line. `event` (the text of an EventId) is what came from the network and was handled
+    in this very step, or was sent; `cause` is what led to that: of an event and a send the event's own cause, of any
+    other step the event from the network that it follows from. `line` counts what this client has put on this network
+    live, from 1, so that a viewer knows what did not arrive; 0 where it is not live.
     """
 
-    kind: Literal["trace", "spy", "scribble"]
+    kind: Kind
     chart: str
     time: Annotated[float, msgspec.Meta(ge=0, lt=YEAR_3000_S)]
     signal: str | None = None
@@ -52,30 +64,92 @@ class SnoopLine(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_s
     to_state: str = ""
     text: str = ""
     grey: bool = True
+    host: str = ""
+    client: str = ""
+    number: Annotated[int, msgspec.Meta(ge=0)] = 0
+    hlc: Annotated[int, msgspec.Meta(ge=0)] = 0
+    line: Annotated[int, msgspec.Meta(ge=0)] = 0
+    event: str = ""
+    cause: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("chart", "signal", "from_state", "to_state", "text"):
+        texts = (
+            f"{self.chart}{self.signal}{self.from_state}{self.to_state}{self.text}"
+            f"{self.host}{self.client}{self.event}{self.cause}"
+        )
+        if len(texts) <= MAX_TEXT_CHARS and texts.isprintable():
+            return  # nearly every line; one look at all of them takes a fifth of the time
+        for name in _TEXTS:
             value = getattr(self, name)
             if value is not None and not (value.isprintable() and len(value) <= MAX_TEXT_CHARS):
                 fit = printable(value.replace("\n", "")[:MAX_TEXT_CHARS])
                 msgspec.structs.force_setattr(self, name, fit)
 
+    @property
+    def source(self) -> tuple[str, int]:
+        """The chart, apart from all others: client id and number."""
+        return self.client, self.number
+
+    @property
+    def subject(self) -> str:
+        """The signal's name that a filter looks at: of a spy line the word before the first colon."""
+        if self.kind == "spy":
+            return self.text.partition(":")[0]
+        return self.signal or ""
+
+
+def belongs(kind: Kind, network: Network, *, is_traced: bool) -> bool:
+    """Tell whether lines of a kind stand on a snoop network; remarks stand on the spy if the chart is not traced."""
+    if network is Network.SNOOP_TRACE:
+        return kind != "spy"
+    return kind in {"spy", "notice"} or (kind == "scribble" and not is_traced)
+
+
+_TEXTS = ("chart", "signal", "from_state", "to_state", "text", "host", "client", "event", "cause")
+LINES_SIGNAL, CHARTS_SIGNAL, END_SIGNAL = "lines", "charts", "end"
+"""Signal names of the records on a snoop network: a run of lines, a run of chart_row.ChartRow, and the end of an answer
+to a recall. They are words of this protocol and never become signals of miros."""
+
+
+class End(msgspec.Struct, frozen=True):
+    """A source has sent all that it had for a recall: `count` lines or rows; `older` is True when it had let go of
+    lines within the time that was asked for."""
+
+    client: str
+    host: str = ""
+    count: int = 0
+    older: bool = False
+
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(SnoopLine)
+_decoder = msgspec.json.Decoder(list[SnoopLine])
+_end_decoder = msgspec.json.Decoder(End)
 
 
-def encode_line(line: SnoopLine) -> bytes:
-    """Give the payload of the line's record."""
-    return _encoder.encode(line)
+def encode_lines(lines: Sequence[SnoopLine]) -> bytes:
+    """Give the payload of a record of lines."""
+    return _encoder.encode(lines)
 
 
-def decode_line(payload: bytes) -> SnoopLine:
-    """Read a record's payload; RemoteProtocolError for anything else."""
+def decode_lines(payload: bytes) -> list[SnoopLine]:
+    """Read the payload of a record of lines; RemoteProtocolError for anything else."""
     try:
         return _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise RemoteProtocolError(f"not a line of instrumentation: {exc}") from exc
+        raise RemoteProtocolError(f"not lines of instrumentation: {exc}") from exc
+
+
+def encode_end(end: End) -> bytes:
+    """Give the payload of the record that ends an answer."""
+    return _encoder.encode(end)
+
+
+def decode_end(payload: bytes) -> End:
+    """Read the payload of the record that ends an answer; RemoteProtocolError for anything else."""
+    try:
+        return _end_decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise RemoteProtocolError(f"not the end of an answer: {exc}") from exc
 
 
 def move_line(move: "TraceRecord") -> SnoopLine:

@@ -39,8 +39,11 @@ five times the bound."""
 SNOOP_PARTS = {Network.SNOOP_TRACE: 2, Network.SNOOP_SPY: 4}
 """What part of the window each may fill, one in so many: there are more spy lines, and they are worth less."""
 
+_MESH = Network.MESH  # a member of an enum is looked up slowly, and accept() is called for each event
+
 Entry = tuple[Heading, int, bytes, float]
-"""An accepted event: heading, hybrid logical clock, payload, when it was accepted (monotonic seconds)."""
+"""An accepted event: heading, hybrid logical clock, data (extension and payload), when it was accepted (monotonic
+seconds)."""
 
 
 class Line(NamedTuple):
@@ -78,8 +81,8 @@ class _Run:
     def records(self, now_s: float) -> list[bytes]:
         """Give the encoded records, with their age."""
         return [
-            heading.record(sequence, hlc, int((now_s - accepted_s) * 1000), payload)
-            for sequence, (heading, hlc, payload, accepted_s) in enumerate(self.entries, self.first)
+            heading.record(sequence, hlc, int((now_s - accepted_s) * 1000), data)
+            for sequence, (heading, hlc, data, accepted_s) in enumerate(self.entries, self.first)
         ]
 
 
@@ -98,8 +101,10 @@ class Window:
         self.lock = threading.Lock()
         self.last_sequence = 0
         self.safe = 0
-        self.settled = self.uninsured = self.expired = self.evicted = self.snoop_dropped = 0  # in the end one of these
+        self.settled = self.uninsured = self.expired = self.evicted = 0  # in the end one of these,
+        self.snoop_dropped = self.no_key = 0  # or of these
         self.refused = self.snoop_refused = 0
+        self.keyless: frozenset[Network] = frozenset()
         self.is_told_full = False
         self.receipts = ReceiptBook()
         self._read_hlc = read_hlc
@@ -111,8 +116,11 @@ class Window:
         self._sent: deque[_Run] = deque()
         self._unsent: deque[_Run] = deque()
 
-    def accept(self, line: Line, payload: bytes, now_s: float, on_full: OnFull = "refuse") -> bool:
+    def accept(self, line: Line, data: bytes, now_s: float, on_full: OnFull = "refuse") -> bool:
         """Keep an event; False when there is no room for it and the policy is to refuse, or it is instrumentation.
+
+        False too, whatever the policy, when its network is barred. An event that is kept has the number
+        `last_sequence`. `data` is its extension and its payload.
 
         `now_s` never goes back.
 
@@ -120,11 +128,17 @@ class Window:
             WindowFullError: there is no room and the policy is to raise.
         """
         network, routing_key, heading = line
+        if self.keyless and network in self.keyless:
+            if network is Network.MESH:
+                self.refused += 1
+            else:
+                self.snoop_refused += 1
+            return False
         if now_s > self._expires_s:
             self.expire(now_s)
-        record_bytes = heading.size + len(payload)
+        record_bytes = heading.size + len(data)
         held_bytes = self._held_bytes + record_bytes + ENTRY_BYTES
-        if network is not Network.MESH and SNOOP_PARTS[network] * held_bytes > self._window_bytes:
+        if network is not _MESH and SNOOP_PARTS[network] * held_bytes > self._window_bytes:
             self.snoop_refused += 1
             return False
         if held_bytes > self._window_bytes:
@@ -145,7 +159,7 @@ class Window:
         ):
             run = _Run(network, routing_key, self.last_sequence)
             self._unsent.append(run)
-        run.entries.append((heading, self._read_hlc(), payload, now_s))
+        run.entries.append((heading, self._read_hlc(), data, now_s))
         run.size += record_bytes
         self._held_bytes = held_bytes
         return True
@@ -172,6 +186,26 @@ class Window:
             self._sent.append(self._unsent.popleft())
         self._last_sent = max(self._last_sent, self._sent[-1].last)
         return Batch(first.network, first.routing_key, b"".join(records))
+
+    def bar(self, keyless: frozenset[Network]) -> int:
+        """The host has no keys of these networks: take nothing for them, and let go of what waits, all of it unsent.
+
+        Those that were barred before and are not among them are open again. Gives how many events it lets go of, lines
+        for people not counted.
+        """
+        events = 0
+        self.keyless = keyless
+        runs, self._unsent = self._unsent, deque()
+        for run in runs:
+            if run.network not in keyless:
+                self._unsent.append(run)
+                continue
+            self.no_key += len(run.entries)
+            events += len(run.entries) * (run.network is Network.MESH)
+            self._held_bytes -= run.size + len(run.entries) * ENTRY_BYTES
+            for sequence in range(run.first, run.last + 1):
+                self.receipts.let_go(sequence, "no_key")
+        return events
 
     def settle(self, safe: int, settled: int) -> None:
         """Learn how far events have come; numbers beyond what was ever sent mean nothing."""
@@ -252,7 +286,7 @@ class Window:
         if count == len(run.entries):
             runs.popleft()
         else:
-            size = sum(heading.size + len(payload) for heading, _, payload, _ in run.entries[:count])
+            size = sum(heading.size + len(data) for heading, _, data, _ in run.entries[:count])
             del run.entries[:count]
             run.first += count
             run.size -= size

@@ -26,6 +26,7 @@ from mirosd_client.messages import (
     Subscribe,
     Subscribed,
     Unsubscribe,
+    Watched,
     Welcome,
     decode_client_message,
     encode_message,
@@ -101,12 +102,17 @@ class Link:
 
 
 class FakeDaemon:
-    """A listening daemon. `answers` maps a verb to its (rows, result); others stay unanswered."""
+    """A listening daemon. `answers` maps a verb to its (rows, result); others stay unanswered.
+
+    `watched` is what it says behind each welcome to who has charts: somebody watches both snoop networks, without a
+    dial. None: nothing.
+    """
 
     def __init__(self, path: Path, *, welcomes: bool = True, binds: bool = True, settles: bool = False) -> None:
         self.path = path
         self.welcomes, self.binds, self.settles = welcomes, binds, settles
         self.first_words: DaemonMessage | None = None
+        self.watched: Watched | None = Watched({"snoop_trace": [], "snoop_spy": []})
         self.answers: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {}
         self.links: list[Link] = []
         self._threads: list[threading.Thread] = []
@@ -196,6 +202,8 @@ class FakeDaemon:
                     link.say(self.first_words)
                 elif self.welcomes:
                     link.say(self.welcome(link))
+                    if self.watched is not None and message.has_charts:
+                        link.say(self.watched)
                 link.hello = message
             case Subscribe(subscription=number):
                 link.subscribes.append(message)

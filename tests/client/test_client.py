@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mirosd_client.client import Client
 from mirosd_client.default_client import default_client
@@ -64,6 +65,53 @@ def test_what_cannot_cross_is_refused_in_the_senders_thread(
         client.transmit(**arguments)
 
     assert client.counters()["accepted"] == 0
+
+
+def without_mesh_key(daemon: FakeDaemon) -> FakeDaemon:
+    """Have the daemon say that its host has the key of traces alone."""
+    whole = daemon.welcome
+    daemon.welcome = lambda link: replace(whole(link), networks=("snoop_trace",))  # type: ignore[method-assign]
+    return daemon
+
+
+def test_a_host_without_the_mesh_key_refuses_events_and_says_why(
+    daemon: FakeDaemon, reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the policy: they are counted, and people are told once which key it is. Lines go as ever."""
+    client = Client(str(without_mesh_key(daemon).path), on_full="raise", reactor=reactor)
+    assert client.wait_connected(30.0)
+    results = [client.transmit("PING"), client.transmit("PING"), client.transmit("PING", network="snoop_trace")]
+    until(lambda: len(daemon.link.records) == 1)
+
+    assert [False, False, True] == results
+    assert client.transmit("PING", receipt=True) is None
+    assert (3, 0) == (client.counters()["refused"], client.counters()["no_key"])
+    [warning] = [r.message for r in caplog.records if "mesh key" in r.message]
+    assert "networks.mesh.key_file" in warning
+    client.close(0)
+
+
+def test_what_was_accepted_before_is_let_go_where_there_is_no_mesh_key(
+    socket_file: Path, reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing waits for ever: events are counted, their receipts lost, and who waits until all is safe is let go."""
+    client = Client(str(socket_file), reactor=reactor)
+    receipt = client.transmit("PING", receipt=True)
+    client.transmit("PING")
+    assert receipt is not None
+    waiting = threading.Thread(target=client.wait_safe, args=(3600.0,), daemon=True)
+    waiting.start()
+    with FakeDaemon(socket_file) as daemon:
+        without_mesh_key(daemon)
+        assert receipt.wait(30.0)
+        waiting.join(30.0)
+
+        assert not waiting.is_alive()
+        assert ("lost", "no_key") == (receipt.outcome, receipt.lost_here)
+        assert (2, 2, 0) == tuple(client.counters()[name] for name in ("accepted", "no_key", "waiting"))
+        assert [] == daemon.link.records
+        assert 1 == len([r for r in caplog.records if "mesh key" in r.message])
+        client.close(0)
 
 
 def test_a_full_window_refuses_with_one_warning(

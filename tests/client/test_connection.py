@@ -4,8 +4,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from mirosd_client.secret import client_id
 from mirosd_client.shell.reactor import Reactor
 from mirosd_client.wire import FrameType, encode_delivery, encode_frame, encode_settled
 from tests.client.fake_daemon import FakeDaemon, record, until
+from tests.client.stoppable_daemon import stoppable
 
 
 def sequences(daemon: FakeDaemon) -> list[int]:
@@ -315,24 +314,9 @@ def test_a_stopping_daemon_is_taken_at_its_word(daemon: FakeDaemon, client: Clie
     assert client.wait_connected(30)
 
 
-STOPPABLE = """
-import sys, time
-from pathlib import Path
-from tests.client.fake_daemon import FakeDaemon
-FakeDaemon(Path(sys.argv[1]), settles=True)
-print("ready", flush=True)
-time.sleep(300)
-"""
-
-
 def test_a_stopped_daemon_blocks_no_transmit(socket_file: Path, reactor: Reactor) -> None:
     """While a daemon is SIGSTOPped, far more than its socket holds is accepted at once, and arrives later."""
-    daemon = subprocess.Popen(
-        [sys.executable, "-c", STOPPABLE, str(socket_file)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
-    )
-    try:
-        assert daemon.stdout is not None
-        assert daemon.stdout.readline() == b"ready\n"
+    with stoppable(socket_file) as daemon:
         client = Client(str(socket_file), reactor=reactor)
         assert client.wait_connected(30)
         os.kill(daemon.pid, signal.SIGSTOP)
@@ -348,9 +332,6 @@ def test_a_stopped_daemon_blocks_no_transmit(socket_file: Path, reactor: Reactor
         os.kill(daemon.pid, signal.SIGCONT)
         assert client.wait_safe(30)
         client.close()
-    finally:
-        daemon.kill()
-        daemon.communicate()
 
 
 def test_an_idle_connection_wakes_nobody(daemon: FakeDaemon, client: Client, reactor: Reactor) -> None:

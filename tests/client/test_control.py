@@ -10,8 +10,8 @@ import pytest
 from mirosd_client import codec
 from mirosd_client.control import ControlConnection
 from mirosd_client.errors import DaemonRefusedError, DaemonUnavailableError, NotPermittedError, RemoteProtocolError
-from mirosd_client.messages import Closing, Done, Failed, Fate, Row, Welcome
-from mirosd_client.wire import Network
+from mirosd_client.messages import Ask, Closing, Done, Failed, Fate, Row, Welcome
+from mirosd_client.wire import Ack, Delivery, Network, Settled
 from tests.client.fake_daemon import FakeDaemon, until
 
 
@@ -74,6 +74,49 @@ def test_an_event_is_sent_and_followed(daemon: FakeDaemon) -> None:
     assert [(e.network, e.routing_key) for e in daemon.link.events] == [(Network.MESH, "a.b"), (Network.MESH, "a.c")]
     assert (first.client, first.signal, codec.decode(first.payload)) == (daemon.link.client, "PING", {"n": (1, 2)})
     assert (second.sequence, second.hlc > first.hlc) == (2, True)
+
+
+def test_bytes_are_sent_as_they_are(daemon: FakeDaemon) -> None:
+    """What was encoded elsewhere crosses unchanged, with its content type and its extension."""
+    daemon.settles = True
+    with ControlConnection(str(daemon.path)) as control:
+        fate = control.transmit_bytes("PING", b"\x00raw", "a.b", content_type="mine", extension=b"\x09\x01x")
+        (record,) = daemon.link.records
+
+    assert Fate([1], confirmed=1) == fate
+    assert ("PING", b"\x00raw", "mine", b"\x09\x01x") == (
+        record.signal,
+        record.payload,
+        record.content_type,
+        record.extension,
+    )
+
+
+def test_everything_can_be_received(daemon: FakeDaemon) -> None:
+    """Messages, deliveries and progress, in their order; an answer to a question that was only begun; or nothing."""
+    daemon.answers["peers"] = ([{"n": 1}], {})
+    with ControlConnection(str(daemon.path)) as control:
+        number = control.begin("peers")
+        received = [control.receive(30.0), control.receive(30.0)]
+        daemon.link.deliver(3, 9, b"")
+        daemon.link.settle(1)
+        received += [control.receive(30.0), control.receive(30.0), control.receive(0.0)]
+        control.acknowledge(3, 9)
+        acks = until(lambda: daemon.link.acks)
+
+    assert [Row(number, {"n": 1}), Done(number), Delivery(3, 9, 0, False, b""), Settled(1, 1, 0), None] == received
+    assert number > 0xFFFF, "a Failed may answer a subscription too"
+    assert [Ack(3, 9)] == acks
+
+
+def test_a_short_wait_is_not_the_next_ones(daemon: FakeDaemon) -> None:
+    """What is sent after a moment's listening has all the time that sending has."""
+    daemon.answers["peers"] = ([], {})
+    with ControlConnection(str(daemon.path), timeout_s=30.0) as control:
+        assert control.receive(0.0) is None
+        control.say(Ask(9, "peers", {}))
+
+        assert 30.0 == control._socket.gettimeout()
 
 
 def test_what_becomes_of_other_events_is_passed_over(daemon: FakeDaemon) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mirosd_client.record import Record
+from mirosd_client.snoop_line import LINES_SIGNAL
 from tests.client.fake_daemon import FakeDaemon, Link, record, until
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ TRACE = re.compile(
 
 def talk(link: Link) -> list[Record]:
     """Give the events that came in, without the lines of the trace."""
-    return [r for r in link.records if r.signal != "trace"]
+    return [r for r in link.records if r.signal != LINES_SIGNAL]
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from mirosd_client.errors import MirosApiException, MirosdError
 from mirosd_client.mesh import FULL_AT
 from mirosd_client.shell import Event, return_status, signals, spy_on
 from mirosd_client.snoop import Seen
-from mirosd_client.snoop_line import SnoopLine, decode_line, encode_line
+from mirosd_client.snoop_line import LINES_SIGNAL, SnoopLine, decode_lines, encode_lines
 from mirosd_client.terminal import TERMINAL
 from tests.client.fake_daemon import FakeDaemon, Link, record, until
 
@@ -144,9 +144,9 @@ def test_callbacks_of_ones_own_get_what_arrives(daemon: FakeDaemon, make: Make) 
     link, number = bound(daemon)
     link.deliver(number, 1, record(1, payload=b'"raise"'), record(2, payload=b"7"))
     until(lambda: len(got) == 2)
-    link.deliver(bound(daemon, "snoop_trace")[1], 1, record(3, "scribble", encode_line(remark)))
+    link.deliver(bound(daemon, "snoop_trace")[1], 1, record(3, "scribble", encode_lines([remark])))
     until(lambda: len(got) == 3)
-    link.deliver(bound(daemon, "snoop_spy")[1], 1, record(4, "spy", encode_line(seen)))
+    link.deliver(bound(daemon, "snoop_spy")[1], 1, record(4, "spy", encode_lines([seen])))
     until(lambda: len(got) == 4)
 
     assert [(name, ch, method) for name, ch, method, _, _ in got] == [
@@ -203,7 +203,7 @@ def test_a_full_queue_of_plain_miros_is_not_overrun(daemon: FakeDaemon, own: Own
 
 def lines(link: Link) -> list[SnoopLine]:
     """Give the lines that came in."""
-    return [decode_line(r.payload) for r in link.records if r.signal in ("trace", "spy", "scribble")]
+    return [line for r in link.records if r.signal == LINES_SIGNAL for line in decode_lines(r.payload)]
 
 
 def test_an_object_of_ones_own_is_watched(

@@ -138,9 +138,10 @@ def test_records(first: Record, second: Record, noise: int) -> None:
     run = head + tail
 
     assert decode_records(run) == [first, second]
-    heading = Heading(CLIENT, first.chart, first.content_type, first.signal)
-    as_sent = first._replace(extension=b"")
-    assert encode_record(as_sent) == heading.record(first.sequence, first.hlc, first.age_ms, first.payload)
+    heading = Heading(CLIENT, first.chart, first.content_type, first.signal, len(first.extension))
+    data = first.extension + first.payload
+    assert head == heading.record(first.sequence, first.hlc, first.age_ms, data)
+    assert len(head) == heading.size + len(data)
     assert survives(scan, run) == (first.sequence < second.sequence)
     assert after_sequence(run, min(first.sequence, second.sequence))[1] == (first.sequence != second.sequence)
     assert not survives(read, run[: len(head) + 1 + noise % (len(tail) - 1)])

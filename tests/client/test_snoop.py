@@ -13,11 +13,12 @@ import pytest
 from mirosd_client import NetworkedActiveObject
 from mirosd_client.client import Client
 from mirosd_client.messages import Failed
-from mirosd_client.record import Record, decode_records
+from mirosd_client.record import Record, decode_records, encode_record
+from mirosd_client.recorder import MAX_LIVE_LINES
 from mirosd_client.shell import Event, signals, spy_on
 from mirosd_client.shell.reactor import Reactor
 from mirosd_client.snoop import Seen
-from mirosd_client.snoop_line import SnoopLine, encode_line
+from mirosd_client.snoop_line import LINES_SIGNAL, SnoopLine, encode_lines
 from mirosd_client.terminal import TERMINAL
 from mirosd_client.wire import Network
 from tests.client.fake_daemon import FakeDaemon, Link, record, until
@@ -103,7 +104,9 @@ def sent(link: Link, network: Network = Network.SNOOP_TRACE) -> list[dict[str, A
     """Give the lines that came in on a network."""
     runs = [events for events in list(link.events) if events.network is network]
     assert {events.routing_key for events in runs} <= {KEYS[network]}
-    return [msgspec.json.decode(r.payload) for events in runs for r in decode_records(events.records)]
+    records = [r for events in runs for r in decode_records(events.records)]
+    assert {(r.signal, r.content_type) for r in records} <= {("lines", "json")}
+    return [line for r in records for line in msgspec.json.decode(r.payload)]
 
 
 def wait_sent(daemon: FakeDaemon, count: int, network: Network = Network.SNOOP_TRACE) -> list[dict[str, Any]]:
@@ -123,7 +126,7 @@ def bound(daemon: FakeDaemon, network: str) -> tuple[Link, int]:
 def line(sequence: int, text: str = "x", kind: str = "spy", **fields: Any) -> bytes:
     """Give the record of another chart's line."""
     made = SnoopLine(kind, "other", time.time(), text=text)  # type: ignore[arg-type]
-    return record(sequence, kind, encode_line(made), **fields)
+    return record(sequence, LINES_SIGNAL, encode_lines([made]), **fields)
 
 
 def go(chart: NetworkedActiveObject, *names: str) -> None:
@@ -135,7 +138,7 @@ def go(chart: NetworkedActiveObject, *names: str) -> None:
 def test_traces_go_out_as_data_and_stand_on_the_own_terminal_at_once(
     daemon: FakeDaemon, make: Make, screen: Screen
 ) -> None:
-    """From the start on; the own name blue; nothing came back from the daemon."""
+    """From the start on; each network has its mark (D71), the own name is blue, nothing came back from the daemon."""
     chart = make()
     chart.enable_snoop_trace()
     chart.start_at(outer)
@@ -213,10 +216,12 @@ def test_lines_of_others_are_shown_with_their_name_purple(daemon: FakeDaemon, ma
     link, trace = bound(daemon, "snoop_trace")
     _, spy = bound(daemon, "snoop_spy")
     link.deliver(trace, 1, line(1, "hi\x1b[2J", "scribble"))
+    for_tools = [SnoopLine(kind, "other", 1.0, "WAR", text="x") for kind in ("event", "send", "notice")]  # type: ignore[arg-type]
+    link.deliver(trace, 2, record(2, LINES_SIGNAL, encode_lines(for_tools)))
     link.deliver(spy, 1, line(2, "ENTRY_SIGNAL:x"), line(2, "again"))
 
     until(lambda: len(screen.lines) == 2)
-    until(lambda: len(link.acks) == 2)
+    until(lambda: {(trace, 2), (spy, 1)} <= {(ack.subscription, ack.tag) for ack in link.acks})
     assert sorted(screen.lines) == [
         " [+s] other ENTRY_SIGNAL:x",
         f" [+t] [{PURPLE}other{RESET}] {GREY}# hi\N{REPLACEMENT CHARACTER}[2J{RESET}",
@@ -239,9 +244,10 @@ def test_two_charts_of_a_program_show_each_line_once(daemon: FakeDaemon, make: M
     numbers = until(
         lambda: len(found := [s.subscription for s in link.subscribes if s.network == "snoop_trace"]) == 2 and found
     )
-    own = until(lambda: [r for r in link.records if r.signal == "trace"])[0]
+    own = until(lambda: [r for r in link.records if r.signal == LINES_SIGNAL])[0]
+    strangers = line(1)
     for number in numbers:
-        link.deliver(number, 1, record(1, "trace", own.payload, client=own.client, chart=own.chart), line(1))
+        link.deliver(number, 1, record(1, LINES_SIGNAL, own.payload, client=own.client, chart=own.chart), strangers)
 
     until(lambda: len(link.acks) == 2)
     until(lambda: len(screen.lines) == 2)
@@ -284,14 +290,54 @@ def test_scribbles_go_where_is_watched(daemon: FakeDaemon, make: Make, screen: S
     chart.snoop_scribble("traced", enable_color=False)
     chart.snoop_scribble(5)  # type: ignore[arg-type]
 
-    link = daemon.link
-    lines = until(lambda: len(found := [r for r in link.records if r.signal == "scribble"]) == 3 and found)
-    assert [msgspec.json.decode(r.payload)["text"] for r in lines] == ["spied", "traced", "5"]
+    traced = until(lambda: len(found := [m for m in sent(daemon.link) if m["kind"] == "scribble"]) == 2 and found)
+    assert ["traced", "5"] == [m["text"] for m in traced]
+    assert [False, True] == [m.get("grey", True) for m in traced]
+    spied = until(lambda: [m for m in sent(daemon.link, Network.SNOOP_SPY) if m["kind"] == "scribble"])
+    assert ["spied"] == [m["text"] for m in spied]
     assert screen.lines[-3:] == [
         f" [+s] {BLUE}me{RESET} [me] {GREY}# spied{RESET}",
         f" [+t] [{BLUE}me{RESET}] # traced",
         f" [+t] [{BLUE}me{RESET}] {GREY}# 5{RESET}",
     ]
+
+
+def test_a_snoop_that_is_enabled_after_the_start_shows_everything(
+    daemon: FakeDaemon, make: Make, screen: Screen
+) -> None:
+    """Own lines and those of others, as if it had been enabled before (D73)."""
+    chart = make()
+    chart.start_at(outer)
+    chart.enable_snoop_trace()
+    link, trace = bound(daemon, "snoop_trace")
+    go(chart, "GO")
+    until(lambda: len(screen.lines) == 1)
+    link.deliver(trace, 1, line(1, "hello", "scribble"))
+
+    until(lambda: len(screen.lines) == 2)
+    assert [
+        f" [+t] [{BLUE}me{RESET}] e->GO() outer->inner",
+        f" [+t] [{PURPLE}other{RESET}] {GREY}# hello{RESET}",
+    ] == screen.lines
+    assert ["GO"] == [m["signal"] for m in wait_sent(daemon, 1)]
+
+
+def test_a_program_that_enables_nothing_prints_nothing(
+    daemon: FakeDaemon, make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its charts hear, say and do (D75)."""
+    chart = make()
+    chart.start_at(outer)
+    link, mesh = bound(daemon, "mesh")
+    link.deliver(mesh, 1, record(1, "GO"), record(2, "BACK", b"{nonsense"), record(3, "ENTRY_SIGNAL"))
+    until(lambda: chart.state.fun is inner)
+    chart.snoop_scribble("to itself")
+    chart.transmit(Event(signal="EVENT"))
+    until(lambda: [r for r in link.records if r.signal == "EVENT"])
+    assert chart.stop()
+
+    assert TERMINAL.flush(30)
+    assert ("", "") == capfd.readouterr()
 
 
 class Logging(NetworkedActiveObject):
@@ -323,6 +369,10 @@ def test_a_subclass_may_do_otherwise_with_lines(
     link.deliver(trace, 1, line(1, "raise", "scribble"), line(2, "a line", "scribble"))
     link, spy = bound(daemon, "snoop_spy")
     link.deliver(spy, 1, line(3, "START"))
+
+    sent_back = until(lambda: [r for r in link.records if r.signal == LINES_SIGNAL])[0]
+    link.deliver(trace, 2, encode_record(sent_back))
+    until(lambda: (trace, 2) in {(ack.subscription, ack.tag) for ack in link.acks})
 
     until(lambda: len(chart.kept) == 4)
     assert (None, None, "scribble", "[me] # own", None) == chart.kept[0]
@@ -367,16 +417,17 @@ def test_without_a_daemon_lines_are_shown_and_take_no_room_from_events(
     client = Client(str(socket_file), reactor=reactor, window_bytes=20_000)
     chart = NetworkedActiveObject("me", client=client)
     chart.enable_snoop_trace_no_color()
-    for n in range(1000):
+    for n in range(MAX_LIVE_LINES + 1000):
         chart.snoop_scribble(f"line {n}")
     accepted = [chart.transmit(Event(signal="EVENT")) for _ in range(20)]
 
     assert all(accepted)
-    assert client.counters()["snoop_refused"] > 900
+    assert client.counters()["snoop_refused"] == 1000
     assert (client.counters()["refused"], client.counters()["evicted"]) == (0, 0)
     assert "window" not in caplog.text, "that is said of events alone"
-    assert screen.lines == [f" [+t] [me] # line {n}" for n in range(1000)]
+    assert screen.lines == [f" [+t] [me] # line {n}" for n in range(MAX_LIVE_LINES + 1000)]
     client.close(0)
+    until(lambda: client.counters()["snoop_refused"] == MAX_LIVE_LINES + 1000, "those that waited for a daemon, too")
 
 
 def test_a_closed_client_and_a_terminal_that_is_full_are_counted(
@@ -390,7 +441,8 @@ def test_a_closed_client_and_a_terminal_that_is_full_are_counted(
 
     chart.snoop_scribble("too late")
 
-    assert (client.counters()["snoop_refused"], client.counters()["snoop_unshown"]) == (1, 1)
+    assert client.counters()["snoop_unshown"] == 1
+    until(lambda: client.counters()["snoop_refused"] == 1)
 
 
 def test_a_terminal_that_is_gone_is_counted(make: Make, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

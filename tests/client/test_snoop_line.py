@@ -15,8 +15,8 @@ from mirosd_client.snoop_line import (
     MAX_TEXT_CHARS,
     PURPLE,
     SnoopLine,
-    decode_line,
-    encode_line,
+    decode_lines,
+    encode_lines,
     line_text,
     move_line,
     read_trace,
@@ -58,12 +58,12 @@ def test_a_line_looks_as_the_ancestors_to_the_byte(line: SnoopLine, network: Net
 @pytest.mark.parametrize("line", [MOVE, START, SEEN, NOTE, PALE])
 def test_a_line_comes_back(line: SnoopLine) -> None:
     """What is sent is what is seen."""
-    assert line == decode_line(encode_line(line))
+    assert [line] == decode_lines(encode_lines([line]))
 
 
 def test_a_move_travels_as_data() -> None:
     """Each part under its name, for viewers that are no terminals."""
-    assert msgspec.json.decode(encode_line(MOVE)) == {
+    assert msgspec.json.decode(encode_lines([MOVE]))[0] == {
         "kind": "trace",
         "chart": "04ccc_ao",
         "time": TIME,
@@ -74,13 +74,14 @@ def test_a_move_travels_as_data() -> None:
 
 
 def test_the_name_is_coloured_wherever_else_it_stands() -> None:
-    """A name that is part of a date, of a signal or of brackets colours only the name."""
+    """A name that is part of a date, of a signal or of brackets colours only the name (D72)."""
     line = SnoopLine("trace", "2", TIME, "a2", "s2", "t]2")
 
     assert f"[{WHEN}] [\x1b[34m2\x1b[0m] e->a2() s2->t]2" == line_text(line, TRACE, BLUE)
     assert "\x1b[35m2 \x1b[0m[2] [x]" == line_text(SnoopLine("spy", "2", TIME, text="[2] [x]"), SPY, PURPLE)
 
 
+GOOD: dict[str, Any] = {"kind": "spy", "chart": "c", "time": 1.5, "text": "t"}
 NASTY = "a\x1b[2J\x07\r\u202e\x9b31m\ud800b"
 
 
@@ -90,29 +91,33 @@ def test_no_control_character_reaches_a_terminal(network: Network) -> None:
     lines = [
         SnoopLine("trace", NASTY, TIME, NASTY, NASTY, NASTY),
         SnoopLine("spy", NASTY, TIME, text=NASTY),
-        decode_line(msgspec.json.encode({"kind": "scribble", "chart": "x\x1b", "time": 1, "text": "\x1b]0;t\x07"})),
+        *decode_lines(msgspec.json.encode([GOOD | {"chart": "x\x1b", "text": "\x1b]0;t\x07", "host": "\x1b[2J"}])),
     ]
 
     for line in lines:
         assert line_text(line, network).isprintable()
-        assert decode_line(encode_line(line)) == line
+        assert [line] == decode_lines(encode_lines([line]))
+    assert lines[-1].host.isprintable()
     assert SnoopLine("scribble", "c", TIME, text="one\ntwo\n").text == "onetwo"
 
 
 def test_a_long_text_is_cut() -> None:
-    """A line is a line, not a file."""
-    assert len(SnoopLine("scribble", "c", TIME, text="x" * 10**6).text) == MAX_TEXT_CHARS
+    """A line is a line, not a file; texts that are long together are cut one by one."""
+    assert MAX_TEXT_CHARS == len(SnoopLine("scribble", "c", TIME, text="x" * 10**6).text)
+    half = "x" * (MAX_TEXT_CHARS - 1)
+    line = SnoopLine("trace", "c", TIME, "s", half, half)
+    assert (half, half) == (line.from_state, line.to_state)
 
 
-GOOD: dict[str, Any] = {"kind": "spy", "chart": "c", "time": 1.5, "text": "t"}
 BAD = [
     b"",
     b"\xff",
-    b"[]",
+    b"{}",
     b"[" * 100_000,
-    b'{"kind":"spy","chart":"c"}',
+    b'[{"kind":"spy","chart":"c"}]',
+    msgspec.json.encode(GOOD),
     *(
-        msgspec.json.encode(GOOD | {key: value})
+        msgspec.json.encode([GOOD, GOOD | {key: value}])
         for key, value in [
             ("kind", "alien"),
             ("chart", 5),
@@ -123,6 +128,8 @@ BAD = [
             ("signal", {}),
             ("from", None),
             ("grey", "yes"),
+            ("hlc", -1),
+            ("number", 1.5),
         ]
     ),
 ]
@@ -132,18 +139,20 @@ BAD = [
 def test_anything_else_is_one_kind_of_error(payload: bytes) -> None:
     """A viewer counts it; nothing else can happen."""
     with pytest.raises(RemoteProtocolError):
-        decode_line(payload)
+        decode_lines(payload)
 
 
 @pytest.mark.parametrize("time_s", [0, 32_503_679_999])
 def test_each_time_that_is_allowed_can_be_written(time_s: float) -> None:
     """No date from elsewhere raises at the viewer."""
-    assert line_text(decode_line(msgspec.json.encode(GOOD | {"kind": "trace", "time": time_s})), TRACE)
+    [line] = decode_lines(msgspec.json.encode([GOOD | {"kind": "trace", "time": time_s}]))
+
+    assert line_text(line, TRACE)
 
 
 def test_unknown_fields_of_later_versions_are_left_out() -> None:
     """Versions may be mixed."""
-    assert decode_line(msgspec.json.encode(GOOD | {"later": 1})) == SnoopLine("spy", "c", 1.5, text="t")
+    assert [SnoopLine("spy", "c", 1.5, text="t")] == decode_lines(msgspec.json.encode([GOOD | {"later": 1}]))
 
 
 @pytest.fixture

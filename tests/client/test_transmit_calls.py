@@ -18,9 +18,8 @@ from mirosd_client.shell import bell as bell_module
 from mirosd_client.shell.reactor import Reactor
 from tests.client.fake_daemon import FakeDaemon, until
 from tests.client.sandbox import is_possible
-from tests.client.test_connection import STOPPABLE
+from tests.client.stoppable_daemon import ROOT, stoppable
 
-ROOT = Path(__file__).parents[2]
 EVENTS = 2000
 
 
@@ -31,27 +30,20 @@ def test_transmit_makes_no_call_that_could_block(socket_file: Path, words: tuple
 
     The kernel ends a process that does anything else, as the spoilt one does, which yields between two events.
     """
-    daemon = subprocess.Popen([sys.executable, "-c", STOPPABLE, str(socket_file)], stdout=subprocess.PIPE, cwd=ROOT)
-    assert daemon.stdout is not None
-    assert daemon.stdout.readline() == b"ready\n"
-    program = subprocess.Popen(
-        [sys.executable, "-m", "tests.client.sandbox", str(socket_file), str(EVENTS), *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    try:
-        assert program.stdout is not None
-        assert program.stdout.readline() == "connected\n"
-        os.kill(daemon.pid, signal.SIGSTOP)
-        said, _ = program.communicate("go\n", timeout=60)
+    argv = [sys.executable, "-m", "tests.client.sandbox", str(socket_file), str(EVENTS), *words]
+    with (
+        stoppable(socket_file) as daemon,
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as program,
+    ):
+        try:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "connected\n"
+            os.kill(daemon.pid, signal.SIGSTOP)
+            said, _ = program.communicate("go\n", timeout=60)
+        finally:
+            program.kill()
 
-        assert (program.returncode, said) == (status, "" if words else f"{EVENTS}\n")
-    finally:
-        for process in (daemon, program):
-            process.kill()
-            process.communicate()
+    assert (program.returncode, said) == (status, "" if words else f"{EVENTS}\n")
 
 
 class WatchedLock:
@@ -129,10 +121,7 @@ def test_a_write_that_never_returns_holds_nobody(
 
 def test_close_does_not_wait_for_a_daemon_that_is_stopped(socket_file: Path, reactor: Reactor) -> None:
     """It ends after its time, however much is in the way; the time is printed."""
-    daemon = subprocess.Popen([sys.executable, "-c", STOPPABLE, str(socket_file)], stdout=subprocess.PIPE, cwd=ROOT)
-    try:
-        assert daemon.stdout is not None
-        assert daemon.stdout.readline() == b"ready\n"
+    with stoppable(socket_file) as daemon:
         client = Client(str(socket_file), reactor=reactor)
         assert client.wait_connected(30)
         os.kill(daemon.pid, signal.SIGSTOP)
@@ -149,6 +138,3 @@ def test_close_does_not_wait_for_a_daemon_that_is_stopped(socket_file: Path, rea
         assert not closer.is_alive()
         assert receipt.lost_here == "closed"
         assert client.counters()["waiting"] == 1001
-    finally:
-        daemon.kill()
-        daemon.communicate()

@@ -314,3 +314,21 @@ def test_instrumentation_that_is_too_old_is_counted_apart() -> None:
     window.expire(60.0)
 
     assert (window.snoop_dropped, window.expired, len(window)) == (1, 1, 0)
+
+
+def test_what_is_for_a_barred_network_is_let_go_and_nothing_more_taken() -> None:
+    """Its bytes are free again, the rest goes in its order, and once it is open events are taken again."""
+    window = new_window(window_bytes=6 * ENTRY)
+    for key in ("a", "b"):
+        accept(window, key)
+    window.accept(Line(Network.SNOOP_TRACE, "a", HEADING), b"null", 0.0)
+
+    assert 2 == window.bar(frozenset({Network.MESH}))
+    assert (1, 2) == (len(window), window.no_key)
+    assert not accept(window, on_full="raise")
+    assert 1 == window.refused
+    assert [("a", [3])] == sequences(window)
+    assert 0 == window.bar(frozenset())
+    window.settle(3, 3)
+    assert [True] * 6 + [False] == [accept(window) for _ in range(7)]
+    assert [("k", [4, 5, 6, 7, 8, 9])] == sequences(window)

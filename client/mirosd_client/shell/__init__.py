@@ -6,8 +6,10 @@ or never lets go. The shell stands around the engine and changes none of it:
 
     signal_table   the table of signals: threads, and look-ups            (installed on import)
     step           one step: exception guard, trace record, right start
+    witness        what of a chart's steps is kept and told, for people
     inbox          a chart's queue: exact, bounded, counting
-    posting        timed events and calls that wait in it
+    posting        what waits in it beside events: timed ones, consequences, calls
+    poster         how a chart's events come into it
     timers         what is due when
     reactor        the one thread for timers, calls and sockets
     bus            publish and subscribe, together with plain miros charts

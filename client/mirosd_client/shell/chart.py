@@ -20,7 +20,6 @@ After a fork the child has none of the threads, so none of the charts that were 
 """
 
 import functools
-import itertools
 import logging
 import threading
 import uuid
@@ -30,21 +29,22 @@ from typing import Any
 from miros import ActiveObject
 from miros.event import Event, signals
 
+from mirosd_client.cause import handling
 from mirosd_client.shell.bus import DEFAULT_PRIORITY, FABRIC, Bus, Tap
 from mirosd_client.shell.inbox import Inbox
-from mirosd_client.shell.posting import Call, Letter, TimedPost
+from mirosd_client.shell.poster import Poster
+from mirosd_client.shell.posting import Letter, TimedPost
 from mirosd_client.shell.reactor import Reactor, default_reactor
 from mirosd_client.shell.step import Guard, State, Stepped, TraceRecord, attempt, checked, format_trace
+from mirosd_client.shell.witness import Vitals, Witness
 
 log = logging.getLogger("mirosd_client.chart")
 
 STOP_TIMEOUT_S = 5.0
 """How long stop() waits for a handler to end: far longer than any handler should take."""
 
-_post_ids = itertools.count(1)
 
-
-class ChartMixin(Stepped):
+class ChartMixin(Poster, Stepped):
     """What the shell adds to ActiveObject and Factory.
 
     Args:
@@ -57,6 +57,8 @@ class ChartMixin(Stepped):
         after_step: called with nothing after each step, in the chart's thread.
         on_fault: called with (chart or region, event, exception) after a step that raised.
         busy_since: reactor time at which the running step began; None between steps.
+        witness: told of each start, of each move and of each event of the mesh; None, and a step costs nothing more.
+        vitals: what people may see of the chart's life.
     """
 
     INSTRUMENTED_BY_DEFAULT = False
@@ -77,14 +79,11 @@ class ChartMixin(Stepped):
         self.after_step: list[Callable[[], object]] = []
         self.on_fault: Callable[[Any, Any, Exception], object] | None = None
         self.busy_since: float | None = None
+        self.witness: Witness | None = None
+        self.vitals = Vitals()
         self._tap = Tap(self.queue)
         self._timed: dict[str, TimedPost] = {}
         self._init_stepped()
-
-    @property
-    def dropped(self) -> int:
-        """Events that found the queue full, or the chart stopped."""
-        return self.queue.dropped
 
     # Life.
 
@@ -124,67 +123,6 @@ class ChartMixin(Stepped):
             thread.join(timeout_s)
         return not thread.is_alive()
 
-    # Posting.
-
-    def post_fifo(
-        self, e: Any, period: float | None = None, times: int | None = None, deferred: bool | None = None
-    ) -> str | None:
-        """Queues the event; or, with a `period` in seconds, has it posted later and again.
-
-        Args:
-            times: how often; None or 0 is until cancelled. Without a period it means nothing.
-            deferred: False posts the first at once, otherwise it comes after one period.
-
-        Returns:
-            With a period an id for `cancel_event`, otherwise None.
-        """
-        checked(e)
-        if period is not None:
-            return self._post_later(self.queue.append, e, period, times, deferred)
-        self._post_now(self.queue.append, e, "POST_FIFO")
-        return None
-
-    def post_lifo(
-        self, e: Any, period: float | None = None, times: int | None = None, deferred: bool | None = None
-    ) -> str | None:
-        """As `post_fifo`, but to the front of the queue."""
-        checked(e)
-        if period is not None:
-            return self._post_later(self.queue.appendleft, e, period, times, deferred)
-        self._post_now(self.queue.appendleft, e, "POST_LIFO")
-        return None
-
-    def post_call(self, fn: Callable[[], object]) -> bool:
-        """Has `fn` called in the chart's thread, between steps, in its turn; False if the queue took no more."""
-        return self.queue.append(Call(fn))
-
-    def _post_now(self, put: Callable[[Any], bool], e: Any, spy_word: str) -> None:
-        if not put(e) and self.dropped == 1:
-            log.warning("%s: %s was dropped: %d events wait already", self.name, e.signal_name, len(self.queue))
-        if self.instrumented:
-            self.rtc.spy.append(f"{spy_word}:{e.signal_name}")  # type: ignore[attr-defined]
-
-    def _post_later(
-        self, put: Callable[[Any], bool], e: Any, period_s: float, times: int | None, deferred: bool | None
-    ) -> str:
-        post_id = str(next(_post_ids))
-        post = TimedPost(e, times or 0, put, forget=functools.partial(self._timed.pop, post_id, None))
-        self._timed[post_id] = post
-        post.start(self.reactor, 0.0 if deferred is False else period_s, period_s)
-        return post_id
-
-    def cancel_event(self, uuid: str | None = None) -> None:
-        """Ends one delayed post by its id; what of it is queued already does not arrive either."""
-        post = self._timed.pop(uuid, None) if uuid is not None else None
-        if post is not None:
-            post.cancel()
-
-    def cancel_events(self, e: Any) -> None:
-        """Ends all delayed posts whose signal is that of the event."""
-        for post_id, post in list(self._timed.items()):
-            if post.signal_name == e.signal_name:
-                self.cancel_event(post_id)
-
     # Publish and subscribe.
 
     def subscribe(self, event_or_signal: Any, queue_type: str | None = None) -> None:
@@ -220,12 +158,16 @@ class ChartMixin(Stepped):
     def dispatch(self, e: Event | Letter) -> None:
         """One step; a letter is opened first."""
         if isinstance(e, Event):
+            vitals = self.vitals
+            vitals.handled += 1
+            vitals.last_signal = e.signal_name
             super().dispatch(e)
             return
         self._event = e
         event = e.open()
         if event is not None:
-            super().dispatch(event)
+            with handling(e.cause):
+                ChartMixin.dispatch(self, event)
 
     def next_rtc(self) -> bool:
         """The step of the oldest event; False if there is none."""
@@ -236,8 +178,9 @@ class ChartMixin(Stepped):
             return super().next_rtc()
         finally:
             self.busy_since = None
-            for listener in list(self.after_step):
-                attempt(f"{self.name}: a listener to steps", listener)
+            if self.after_step:
+                for listener in list(self.after_step):
+                    attempt(f"{self.name}: a listener to steps", listener)
 
     # Being watched.
 
@@ -268,6 +211,10 @@ class ChartMixin(Stepped):
         self.faults += 1
         if self.on_fault is not None:
             attempt(f"{self.name}: on_fault", self.on_fault, chart, event, error)
+
+    def _note_move(self, signal: str | None, start_state: str) -> None:
+        self.vitals.state_since_s = self.reactor.now()
+        super()._note_move(signal, start_state)
 
     def _is_traced(self) -> bool:
         return bool(self.on_trace) or self.live_trace

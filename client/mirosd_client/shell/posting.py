@@ -1,21 +1,28 @@
-"""What waits in a chart's inbox beside plain events: timed events, and calls.
+"""What waits in a chart's inbox beside plain events: timed events, consequences of others, and calls.
 
-Both stand in the queue as themselves and are opened when their turn comes. So a
-timed event that was cancelled meanwhile is still taken back.
+All stand in the queue as themselves and are opened when their turn comes. So a timed
+event that was cancelled meanwhile is still taken back, and what an event follows from
+is noted on its letter: the Event itself may be posted again elsewhere.
 """
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from mirosd_client.cause import HANDLING, origin_of
+from mirosd_client.event_id import EventId
 from mirosd_client.shell.reactor import Reactor
 from mirosd_client.shell.timers import Timer
 
 
 class Letter(Protocol):
-    """Something in the inbox that is no event yet. The two names are what miros looks at in a queue."""
+    """Something in the inbox that is no event yet. The two names are what miros looks at in a queue.
+
+    `cause` is the event of the mesh that was being handled when it was posted.
+    """
 
     signal: int
     signal_name: str
+    cause: EventId | None
 
     def open(self) -> Any:
         """The event to dispatch, or None. Called once for each time it was queued, in the chart's thread."""
@@ -26,6 +33,7 @@ class Call:
 
     signal = 0  # the number of no signal
     signal_name = "post_call"
+    cause: EventId | None = None
 
     def __init__(self, fn: Callable[[], object]) -> None:
         self._fn = fn
@@ -35,8 +43,34 @@ class Call:
         self._fn()
 
 
+class Consequence:
+    """An event that was posted while one of the mesh was handled."""
+
+    __slots__ = ("cause", "event", "signal", "signal_name")
+
+    def __init__(self, event: Any, cause: EventId) -> None:
+        self.event = event
+        self.cause: EventId | None = cause
+        self.signal: int = event.signal
+        self.signal_name: str = event.signal_name
+
+    def open(self) -> Any:
+        """The event."""
+        return self.event
+
+
+def with_cause(event: Any) -> Any:
+    """What to queue for an event that is posted now: itself, or a letter if it follows from one of the mesh."""
+    cause = HANDLING.event
+    if cause is None or origin_of(event) is not None:  # what came from the mesh stands for itself
+        return event
+    return Consequence(event, cause)
+
+
 class TimedPost:
     """An event that a timer posts, `times` times (0: until cancelled).
+
+    What is posted once follows from what was being handled then; what comes again and again follows from nothing.
 
     Args:
         post: puts it in the inbox; False if there was no room.
@@ -47,6 +81,7 @@ class TimedPost:
         self.event = event
         self.signal: int = event.signal
         self.signal_name: str = event.signal_name
+        self.cause = HANDLING.event if times == 1 else None
         self._left = times or -1  # counting down from -1 never ends
         self._post, self._forget = post, forget
         self._timer: Timer | None = None

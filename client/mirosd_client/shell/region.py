@@ -2,7 +2,8 @@
 
 What exists once per address or per peer is a region: 0.2 ms to make, no thread, no lock,
 since all of it runs in the owner's thread. Its faults and its moves are told to who
-listens to the owner; its timers are the owner's reactor's, and ring in the owner's thread.
+listens to the owner, its steps to the owner's witness; its timers are the owner's
+reactor's, and ring in the owner's thread.
 
 A region lives as long as the owner keeps it: drop it, and it is freed, its armed
 events with it. (Its states should be functions; a bound method of the region as
@@ -15,20 +16,23 @@ from typing import Any
 
 from miros.hsm import HsmWithQueues
 
+from mirosd_client.cause import HANDLING, handling
 from mirosd_client.shell.chart import ChartMixin
 from mirosd_client.shell.step import Guard, State, Stepped, TraceRecord, checked, format_trace
 from mirosd_client.shell.timers import Timer
+from mirosd_client.shell.witness import Witness
 
 
 class Alarm:
     """An event that a region will tell itself; `Region.disarm` takes it back, up to its last moment."""
 
-    __slots__ = ("_event", "_owner", "_region", "is_armed", "timer")
+    __slots__ = ("_cause", "_event", "_owner", "_region", "is_armed", "timer")
 
     def __init__(self, region: "Region", event: Any) -> None:
         self.is_armed = True
         self.timer: Timer | None = None
         self._event = event
+        self._cause = HANDLING.event
         # Weak, so that a timer yet to come keeps neither alive.
         self._region = weakref.ref(region)
         self._owner = weakref.ref(region.owner)
@@ -44,7 +48,8 @@ class Alarm:
         region = self._region()
         if self.is_armed and region is not None:
             self.is_armed = False
-            region.tell(self._event)
+            with handling(self._cause):
+                region.tell(self._event)
 
 
 class Region(Stepped, HsmWithQueues, Guard):  # type: ignore[misc]
@@ -67,6 +72,11 @@ class Region(Stepped, HsmWithQueues, Guard):  # type: ignore[misc]
         self.name = name
         self._is_stepping = False
         self._init_stepped()
+
+    @property
+    def witness(self) -> Witness | None:  # type: ignore[override]
+        """The owner's."""
+        return self.owner.witness
 
     def start_at(self, initial_state: State) -> None:
         """Enters the state, and steps what its entry posted."""

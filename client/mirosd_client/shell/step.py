@@ -15,12 +15,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from types import MethodType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from miros.event import Event, return_status
 from miros.hsm import Attribute, HsmEventProcessor
 
+from mirosd_client.cause import HANDLING, Origin, handling
+from mirosd_client.shell.decoration import is_decorated
 from mirosd_client.shell.signal_table import INTERNAL_SIGNALS
+from mirosd_client.shell.witness import Step, Witness
 
 log = logging.getLogger("mirosd_client.chart")
 
@@ -65,13 +68,16 @@ class Guard(HsmEventProcessor):  # type: ignore[misc]
     """Stands in the order of resolution just before miros' event processor: an instrumented step starts right.
 
     Before an instrumented step miros asks the settled state for its name; one without `@spy_on` takes
-    that for an event and moves `temp.fun` to its parent, which would then get the real event.
+    that for an event and moves `temp.fun` to its parent, which would then get the real event. After the step
+    it asks again, wherever the chart has come to; that is kept from a state which would take it for an event.
     """
 
     def dispatch(self, e: Any) -> None:
         """One step, from the settled state."""
         self.temp.fun = self.state.fun
         super().dispatch(e)
+        if not is_decorated(self.state.fun):
+            self.event.ignored = True  # miros asks only after a step that was not
 
 
 class _Temp(Attribute):  # type: ignore[misc]
@@ -98,6 +104,7 @@ class Stepped:
     queue: Any
     state: Any
     instrumented: bool
+    witness: Witness | None
     spy_rtc: Callable[[], list[str]]
 
     def _init_stepped(self) -> None:
@@ -115,7 +122,8 @@ class Stepped:
     def trans(self, fn: State) -> int:
         """As in miros; the shell takes note."""
         self._has_moved = True
-        return cast(int, super().trans(fn))  # type: ignore[misc]
+        status: int = super().trans(fn)  # type: ignore[misc]
+        return status
 
     def instrument(self, on: bool) -> None:
         """Switches miros' spy and trace from the next step on; any thread may ask."""
@@ -123,32 +131,67 @@ class Stepped:
 
     def init(self) -> None:
         """miros' first transition, into the start state."""
+        witness = self.witness
+        began = 0 if witness is None else witness.now()
         super().init()  # type: ignore[misc]
         self._note_move(None, "top")
+        if witness is not None:
+            self._testify(witness, began, None, "top", None, has_moved=True)
 
     def dispatch(self, e: Any) -> None:
-        """One step, with its trace record; what a handler raises goes to the caller."""
+        """One step, with its trace record, and its witness; what a handler raises goes to the caller."""
+        origin = e.__dict__.get("origin")  # origin_of(e), without a call for each step
+        if origin is not None and HANDLING.event is not origin.event:
+            with handling(origin.event):
+                Stepped.dispatch(self, e)
+            return
         self._event = e
         self._has_moved = False
         start = self.state.fun
-        self.temp.fun = start
-        super().dispatch(e)  # type: ignore[misc]
-        if self._has_moved or self.state.fun is not start:
-            self._note_move(e.signal_name, start.__name__)
+        if self.temp.fun is not start:  # after a fault, or a question for the state's name
+            self.temp.fun = start
+        witness = self.witness
+        began = 0 if witness is None else witness.now()
+        has_moved = False
+        try:
+            super().dispatch(e)  # type: ignore[misc]
+            has_moved = self._has_moved or self.state.fun is not start
+            if has_moved:
+                self._note_move(e.signal_name, start.__name__)
+        finally:
+            if witness is not None and (has_moved or origin is not None):
+                self._testify(witness, began, e.signal_name, start.__name__, origin, has_moved=has_moved)
 
     def next_rtc(self) -> bool:
         """The step of the oldest event in the queue; False if there is none. Raises nothing that a handler raised."""
         if self._wanted_instrumented is not None:
             self.instrumented, self._wanted_instrumented = self._wanted_instrumented, None
         try:
-            return cast(bool, super().next_rtc())  # type: ignore[misc]
+            was_made: bool = super().next_rtc()  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 -- a handler is anybody's code; no exception of it may end the chart
             self._note_fault(error)
             return True
+        return was_made
 
     def _note_move(self, signal: str | None, start_state: str) -> None:
         if self._is_traced():
             self._tell(TraceRecord(str(self.name), signal, start_state, self.state.fun.__name__, time.time()))
+
+    def _testify(
+        self,
+        witness: Witness,
+        began: int,
+        signal: str | None,
+        start_state: str,
+        origin: Origin | None,
+        *,
+        has_moved: bool,
+    ) -> None:
+        event, cause = (None, HANDLING.event) if origin is None else origin
+        end_state = self.state.fun.__name__
+        witness.stepped(
+            Step(str(self.name), signal, start_state, end_state, has_moved, time.time(), began, event, cause)
+        )
 
     def _note_fault(self, error: Exception) -> None:
         signal, state = getattr(self._event, "signal_name", "?"), self.state.fun.__name__

@@ -1,0 +1,264 @@
+"""The flight recorder of a process: what its charts did last, whether anybody watches or not.
+
+A chart's thread only adds a small tuple here. Lines are made of it (`line_of`) and sent in
+another thread (snoop_feed.py), if anybody asks for them.
+
+What is wanted live stands in a second queue until the feed takes it. Whether it is wanted,
+the feed's sieve says, at once: so nobody is woken for what nobody asked for.
+
+No step takes a lock: each queue is a deque, whose every operation is atomic in CPython.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
+
+from mirosd_client.cause import HANDLING
+from mirosd_client.event_id import EventId
+from mirosd_client.hlc import COUNTER_BITS
+from mirosd_client.shell.witness import Step
+from mirosd_client.snoop_line import MAX_TEXT_CHARS, Kind, SnoopLine
+from mirosd_client.wire import Network
+
+MAX_LINES = 7000
+"""Twenty minutes of a chart that moves five times a second. So many steps take 1.7 MB, and 3.7 MB if each has an event
+and a cause of its own (measured)."""
+MAX_CHARS = 2 * 1024 * 1024
+"""Of all texts together: long remarks must not take more room than steps do."""
+MAX_LIVE_LINES = 4000
+"""That wait to be sent: 0.2 s of 20,000 a second; a busy program leaves its client's thread no turn for a while."""
+
+
+class Sent(NamedTuple):
+    """An event that was transmitted. `hlc` is a little before the event's own."""
+
+    chart: str
+    signal: str
+    wall_time_s: float
+    hlc: int
+    event: EventId
+    cause: EventId | None
+
+
+class Said(NamedTuple):
+    """A text: a line of miros' spy, a remark, or what a viewer is to know."""
+
+    kind: Literal["spy", "scribble", "notice"]
+    chart: str
+    text: str
+    is_grey: bool
+    wall_time_s: float
+    hlc: int
+    cause: EventId | None
+
+
+Deed: TypeAlias = Step | Sent | Said
+Entry: TypeAlias = tuple[int, Deed]
+"""What a chart did, behind its number."""
+LiveEntry: TypeAlias = tuple[int, Deed, tuple[Network, ...]]
+"""The same, with the networks on which it is wanted."""
+Sieve: TypeAlias = Callable[[int, Deed], tuple[Network, ...]]
+"""Tells on which networks somebody wants it live. It is called in the chart's thread, and raises nothing."""
+
+
+class Recorder:
+    """What the charts of a process did. Any thread may call it.
+
+    Args:
+        clock_now: reads the process's hybrid logical clock.
+        max_lines: how many entries are kept; 0 keeps none, and lets live ones pass.
+        wall_clock: seconds since the epoch, for people.
+
+    Attributes:
+        names: of the charts, by number, for what they send.
+        now: `clock_now`.
+        sieve: what is wanted live; None: nothing.
+        overrun: how many that were wanted, by network, found too many waiting.
+    """
+
+    def __init__(
+        self, clock_now: Callable[[], int], max_lines: int = MAX_LINES, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self.now = clock_now
+        self.names: dict[int, str] = {}
+        self.sieve: Sieve | None = None
+        self._wall_clock = wall_clock
+        self._kept: deque[Entry] = deque(maxlen=max_lines)
+        self.overrun: Counter[Network] = Counter()
+        self._chars = 0  # of texts: of all when they were last counted, and of those that came since
+        self._let_go_hlc = 0  # of the latest entry that made room for texts
+        self._live: deque[LiveEntry] = deque()
+        self._wake: Callable[[], object] | None = None
+        self._is_woken = False
+        self._lock = threading.Lock()  # for what happens seldom
+
+    def witness(self, number: int) -> "ChartWitness":
+        """Give what a chart of that number tells its steps to (`chart.witness`)."""
+        return ChartWitness(self, number)
+
+    def stepped(self, number: int, step: Step, network: Network | None = None) -> None:
+        """Note a step of a chart or one of its regions; with a network, for whoever watches that."""
+        self._note(number, step, network)
+
+    def sent(self, number: int, signal: str, event: EventId, cause: EventId | None, hlc: int) -> None:
+        """Note an event that was accepted; `hlc` was read before, so that the event's own is larger. 0: no chart's."""
+        name = self.names.get(number, "")
+        self._note(number, Sent(name, signal, self._wall_clock(), hlc, event, cause))
+
+    def said(
+        self,
+        number: int,
+        chart: str,
+        kind: Literal["spy", "scribble"],
+        text: str,
+        *,
+        is_grey: bool = True,
+        network: Network | None = None,
+    ) -> None:
+        """Note a text, cut to what a line holds; with a network, for whoever watches that."""
+        text = text[:MAX_TEXT_CHARS]
+        self._note(number, Said(kind, chart, text, is_grey, self._wall_clock(), self.now(), HANDLING.event), network)
+        self._chars += len(text)
+        if self._chars > MAX_CHARS:
+            self._shorten()
+
+    def notice(self, number: int, chart: str, text: str, network: Network) -> None:
+        """Tell who watches a network why something is not as they wish; it goes live, and is not kept."""
+        said = Said("notice", chart, text, False, self._wall_clock(), self.now(), None)
+        self._put_live((number, said, (network,)))
+
+    def since(self, since_s: float) -> tuple[list[Entry], bool]:
+        """Give what was noted in the last seconds, in that order, and whether older entries of that time may be gone.
+
+        Time is that of the hybrid logical clock, which never goes back.
+        """
+        earliest = max(0, self.now() - (int(since_s * 1000) << COUNTER_BITS))
+        entries = list(self._kept)
+        let_go_hlc = self._let_go_hlc
+        if len(entries) == self._kept.maxlen:
+            let_go_hlc = entries[0][1].hlc if entries else earliest
+        return [entry for entry in entries if entry[1].hlc >= earliest], let_go_hlc >= earliest
+
+    # For the feed: what is wanted live.
+
+    def follow(self, wake: Callable[[], object]) -> None:
+        """Have `wake` called, in the thread of whoever does something, when something is wanted and nothing waited."""
+        self._wake = wake
+
+    def take_live(self, count: int) -> list[LiveEntry]:
+        """Give the oldest that wait. For one thread."""
+        return [self._live.popleft() for _ in range(min(count, len(self._live)))]
+
+    def rest(self) -> bool:
+        """Be woken again by the next one; False if something waits already, and nobody will be woken."""
+        self._is_woken = False  # before it is looked at: whoever adds one from here on wakes
+        if not self._live:
+            return True
+        self._is_woken = True
+        return False
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while something waits to be taken."""
+        return bool(self._live)
+
+    def _note(self, number: int, deed: Deed, network: Network | None = None) -> None:
+        self._kept.append((number, deed))
+        sieve = self.sieve
+        networks = () if sieve is None else sieve(number, deed)
+        if network is not None and network not in networks:
+            networks = (*networks, network)
+        if networks:
+            self._put_live((number, deed, networks))
+
+    def _put_live(self, entry: LiveEntry) -> None:
+        if len(self._live) >= MAX_LIVE_LINES:
+            with self._lock:
+                self.overrun.update(entry[2])
+            return
+        self._live.append(entry)
+        if not self._is_woken:
+            self._is_woken = True
+            if self._wake is not None:
+                self._wake()
+
+    def _shorten(self) -> None:
+        """Let go of the oldest entries, as many as it takes until texts have three quarters of their room."""
+        with self._lock:
+            chars = sum(len(deed.text) for _, deed in list(self._kept) if isinstance(deed, Said))
+            while chars > MAX_CHARS * 3 // 4 and self._kept:
+                _, deed = self._kept.popleft()
+                chars -= len(deed.text) if isinstance(deed, Said) else 0
+                self._let_go_hlc = max(self._let_go_hlc, deed.hlc)
+            self._chars = chars
+
+
+class ChartWitness:
+    """The witness of one chart (shell/witness.py), which knows its number."""
+
+    __slots__ = ("_note", "_number", "now")
+
+    def __init__(self, recorder: Recorder, number: int) -> None:
+        self._number = number
+        self._note = recorder._note
+        self.now = recorder.now
+
+    def stepped(self, step: Step) -> None:
+        """Note it."""
+        self._note(self._number, step)
+
+
+def kind_of(deed: Deed) -> Kind:
+    """Give the kind of the line that it will be."""
+    if isinstance(deed, Step):
+        return "trace" if deed.moved else "event"
+    return "send" if isinstance(deed, Sent) else deed.kind
+
+
+def subject_of(deed: Deed) -> str:
+    """Give what a filter by signals looks at, as SnoopLine.subject."""
+    if isinstance(deed, Said):
+        return deed.text.partition(":")[0] if deed.kind == "spy" else ""
+    return deed.signal or ""
+
+
+def line_of(entry: Entry, client: str, host: str, line: int = 0) -> SnoopLine:
+    """Make the line.
+
+    Args:
+        client: the id of this process, 32 hex digits.
+        line: its number on the network, if it goes out live.
+    """
+    number, deed = entry
+    cause = "" if deed.cause is None else str(deed.cause)
+    if isinstance(deed, Said):
+        return SnoopLine(
+            deed.kind,
+            deed.chart,
+            deed.wall_time_s,
+            text=deed.text,
+            grey=deed.is_grey,
+            host=host,
+            client=client,
+            number=number,
+            hlc=deed.hlc,
+            line=line,
+            cause=cause,
+        )
+    states = (deed.start_state, deed.end_state) if isinstance(deed, Step) and deed.moved else ("", "")
+    return SnoopLine(
+        kind_of(deed),
+        deed.chart,
+        deed.wall_time_s,
+        deed.signal,
+        *states,
+        host=host,
+        client=client,
+        number=number,
+        hlc=deed.hlc,
+        line=line,
+        event="" if deed.event is None else str(deed.event),
+        cause=cause,
+    )
