@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ from mirosd.backends.state_directory import StateDirectory
 from mirosd.backends.systemd import Notifier
 from mirosd.bridge.bridge import Bridge
 from mirosd.bridge.control import Control
+from mirosd.bridge.replay_table import ReplayTable
 from mirosd.core.aliens import Aliens
+from mirosd.core.delivery_set import delivery_set_text, parse_delivery_set
 from mirosd.core.interfaces import LanSearch
 from mirosd.core.settings import Settings
-from mirosd.delivery_set_file import DeliverySetFile
 from mirosd.discovery import Discovery
 from mirosd.errors import BrokerError, ConfigError, StartError
 from mirosd.lan_view import why_off
@@ -40,8 +42,9 @@ from mirosd.localapi.desk import Identity as Welcome
 from mirosd.localapi.rights import Policy
 from mirosd.localapi.server import LocalServer
 from mirosd.member import Member
+from mirosd.own_charts import OwnCharts
 from mirosd.payloads import ProducerQueue
-from mirosd.replay_file import ReplayFile
+from mirosd.state_file import StateFile
 from mirosd.view import View
 
 log = structlog.get_logger()
@@ -116,7 +119,8 @@ class Daemon:
                 clock=time.monotonic,
                 wall_ms=self._wall_ms,
             )
-            delivery_set = DeliverySetFile(settings.state_dir, files)
+            delivery_set = StateFile(settings.state_dir, "delivery_set.json", files)
+            replay = StateFile(settings.state_dir, "replay.json", files)
             bridge = Bridge(
                 MemoryConnector({own.host: MemoryBroker(loop)}) if is_alone else member.amqp,
                 member.names,
@@ -127,23 +131,26 @@ class Daemon:
                 control=control,
                 aliens=Aliens(settings.discovery.aliens, node),
                 settings=settings.delivery,
+                snoop_remote=settings.snoop.remote,
                 producers=producers,
                 board=board,
                 post_peer=discovery.post_peer,
                 on_own_state=lambda error: _show_broker(board, error),
                 random=random.random,
-                former=delivery_set.read(),
-                on_delivery_set=delivery_set.write,
+                former=delivery_set.read(parse_delivery_set, {}),
+                on_delivery_set=lambda brokers: delivery_set.write(delivery_set_text(brokers)),
                 on_behind=state.skip_to,
             )
-            table = ReplayFile(settings.state_dir, files).keep(bridge.replay)
+            replay.read(lambda text: bridge.replay.restore(text, loop.time()), None)
+            table = ReplayTable(bridge.replay, replay.write)
+            OwnCharts(discovery.charts, bridge.snooping, name, lambda: self._wall_ms() / 1000)
             member.confirms.append(bridge.confirm)
-            who = {"node": node, "name": name, "system": settings.system, "version": __version__}
+            me = Welcome(node, name, settings.system, __version__, tuple(member.networks))
             # people may have any address scouted: their prober is not held to what was cleared
             lan_off = why_off(settings, is_alone=is_alone)
-            view = View(board, discovery, bridge, who, prober=member.prober(is_guarded=False), lan_off=lan_off)
+            view = View(board, discovery, bridge, asdict(me), prober=member.prober(is_guarded=False), lan_off=lan_off)
             bound = bind(Path(settings.socket.path), mode=settings.socket.mode, group=settings.socket.group)
-            server = LocalServer(self._desk(bridge, view, board, Welcome(node, name, settings.system, __version__)))
+            server = LocalServer(self._desk(bridge, view, board, me))
             view.sessions = server.sessions
             log.info("starting", node=node, name=name, start=state.start, version=__version__, broker=own.display)
             bridge.start()
@@ -176,20 +183,9 @@ class Daemon:
             log.warning("reload_refused", faults=error.faults)
         else:
             logs.configure(settings.log.format, settings.log.level)
+            sections = (field.name for field in fields(Settings) if field.name != "log")
             changed = [
-                section
-                for section in (
-                    "system",
-                    "name",
-                    "state_dir",
-                    "socket",
-                    "broker",
-                    "peers",
-                    "networks",
-                    "delivery",
-                    "limits",
-                )
-                if getattr(settings, section) != getattr(self._settings, section)
+                section for section in sections if getattr(settings, section) != getattr(self._settings, section)
             ]
             log.info("reloaded", restart_needed_for=changed)
             if self._discovery is not None:

@@ -19,7 +19,7 @@ from mirosd.core.shown import Board
 from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd.payloads import ConnectionDiscoveryPayload, HostsSightedPayload, Producer, ProducerQueue
 from mirosd.signals import Public
-from mirosd_client.shell import Event
+from mirosd_client.shell import Chart, Event
 from mirosd_client.wire import Network
 
 
@@ -105,6 +105,11 @@ class Discovery:
         )
         self._who_ask = self.lan, self.man_net
 
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        """All of them, in the order in which they start."""
+        return *self._who_answer, *self._who_ask
+
     def start(self) -> None:
         """Start those who answer before those who ask."""
         for chart in self._who_answer:
@@ -115,7 +120,7 @@ class Discovery:
 
     def stop(self) -> None:
         """End all charts, those who ask first."""
-        for chart in reversed((*self._who_answer, *self._who_ask)):
+        for chart in reversed(self.charts):
             chart.stop()
 
     def evaluate(self) -> None:
@@ -154,4 +159,4 @@ class Maker:
     def make(self, network: Network, discovery: ConnectionDiscoveryPayload, host: str) -> Producer:
         """Give the producer of one network towards one proved host."""
         introduction = discovery.introductions[discovery.hosts.index(host)]
-        return Producer(NETWORK_NAMES[network], host, introduction.node)
+        return Producer(NETWORK_NAMES[network], host, introduction.node, introduction.start)

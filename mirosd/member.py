@@ -22,8 +22,7 @@ from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import Prober
 from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.core.settings import Settings
-from mirosd.names import NETWORK_NAMES, SystemNames
-from mirosd_client.wire import Network
+from mirosd.names import NETWORK_NAMES, NETWORKS, SystemNames
 
 
 class Member:
@@ -36,6 +35,7 @@ class Member:
 
     Attributes:
         confirms: ways to ask who is at a broker for a fresh sealed answer (backends.guarded); whoever has one adds it.
+        envelopes: of the networks whose keys this host has.
         lan_addresses: gives this host's addresses on its LANs, at once: it is asked each second.
 
     Raises:
@@ -56,19 +56,12 @@ class Member:
         keys = read_key_files(settings.networks)
         self.accounts = Accounts(settings)
         self.names = SystemNames(settings.system)
-        self.system_key = keys.system or system_key(keys.mesh)
+        self.system_key = keys.system or system_key(keys.networks["mesh"])
         self.identity = Identity(
             node, settings.name or socket.gethostname(), start, __version__, instance=secrets.token_hex(8)
         )
         self.control_envelope = self._envelope(self.system_key, "system")
-        self.envelopes = {
-            network: self._envelope(key, NETWORK_NAMES[network])
-            for network, key in (
-                (Network.MESH, keys.mesh),
-                (Network.SNOOP_TRACE, keys.snoop_trace),
-                (Network.SNOOP_SPY, keys.snoop_spy),
-            )
-        }
+        self.envelopes = {NETWORKS[name]: self._envelope(key, name) for name, key in keys.networks.items()}
         self.lan_addresses: Callable[[], Sequence[str]] = tuple
         self.confirms: list[Confirm] = []
         self.clearance = Clearance(settings.peers.port, is_open=settings.discovery.lan.scout == "all")
@@ -77,7 +70,7 @@ class Member:
         self.challenger = SealedChallenger(
             self.identity,
             self.control_envelope,
-            {"mesh": keys.mesh, "snoop_trace": keys.snoop_trace, "snoop_spy": keys.snoop_spy},
+            keys.networks,
             nonce=lambda: self.clearance.draw(secrets.token_hex(16), time.monotonic()),
             wall_ms=wall_ms,
             brokers=lambda: self.accounts.told(self.lan_addresses()),
@@ -90,6 +83,11 @@ class Member:
     def node(self) -> str:
         """Our node id."""
         return self.identity.node
+
+    @property
+    def networks(self) -> list[str]:
+        """The names of the networks whose keys this host has."""
+        return [NETWORK_NAMES[network] for network in self.envelopes]
 
     def prober(self, *, is_guarded: bool) -> Prober:
         """Give a prober; one that is not guarded sends our account to any address that it is given."""

@@ -150,11 +150,15 @@ class HostsListedPayload(NamedTuple):
 
 
 class Producer(NamedTuple):
-    """Where one network's events for one peer are published: the seeds' producer, without its thread."""
+    """Where one network's events for one peer are published: the seeds' producer, without its thread.
+
+    `start` is the start counter with which the node proved that it has the network's key; 0: nobody knows.
+    """
 
     network: str
     host: str
     node: str
+    start: int = 0
 
 
 class ProducerQueue(NamedTuple):
@@ -199,7 +203,8 @@ class PeerSign(NamedTuple):
 class PeerAlien(NamedTuple):
     """peer_alien: a node that nobody listed or found spoke to us, and answered our challenge; `brokers` as it named.
 
-    `brokers` as a hosts file writes them ("10.0.0.7:5672"), in one spelling.
+    `brokers` as a hosts file writes them ("10.0.0.7:5672"), in one spelling; () for a peer that has restarted, and was
+    only asked which networks' keys it has now.
     """
 
     introduction: Introduction

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mirosd.bridge.bridge import Bridge
+from mirosd.bridge.snooping import Snooping
 from mirosd.core.addresses import parse_host
 from mirosd.core.interfaces import Prober
 from mirosd.core.node_names import find_peer, is_node_id
@@ -46,7 +47,7 @@ class View:
         board: Board,
         discovery: Discovery,
         bridge: Bridge,
-        who: dict[str, str],
+        who: dict[str, Any],
         *,
         prober: Prober,
         lan_off: str,
@@ -57,6 +58,11 @@ class View:
         self._started_s = time.monotonic()
         self.sessions: Callable[[], list[dict[str, Any]]] = list
         self.is_stopping = False
+
+    @property
+    def snoop(self) -> Snooping:
+        """The charts of all hosts, watched."""
+        return self._bridge.snooping
 
     @property
     def reasons(self) -> dict[str, str]:

@@ -54,13 +54,13 @@ class Publishing:
         routing_key: str,
         body: bytes,
         *,
-        persistent: bool,
-        mandatory: bool,
-        expiration: str | None,
-        headers: dict[str, Any] | None,
-        reply_to: str | None,
-        correlation_id: str | None,
-        message_id: str | None,
+        persistent: bool = False,
+        mandatory: bool = False,
+        expiration: str | None = None,
+        headers: dict[str, Any] | None = None,
+        reply_to: str | None = None,
+        correlation_id: str | None = None,
+        message_id: str | None = None,
     ) -> bytes:
         """Give the frames of one message."""
         flags, properties = 0, b""

@@ -27,20 +27,27 @@ _MAX_FILE_BYTES = 4096  # a key has 44 characters; whatever is longer is another
 
 @dataclass(frozen=True, slots=True)
 class KeyFiles:
-    """The keys as laid down, each of 32 bytes. `system` None: it is to be derived from `mesh`."""
+    """The keys as laid down, each of 32 bytes; at least one network has one.
 
-    mesh: bytes = field(repr=False)
-    snoop_trace: bytes = field(repr=False)
-    snoop_spy: bytes = field(repr=False)
+    A network whose key is None does not exist on this host. `system` None: it is to be derived from `mesh`.
+    """
+
+    mesh: bytes | None = field(repr=False)
+    snoop_trace: bytes | None = field(repr=False)
+    snoop_spy: bytes | None = field(repr=False)
     system: bytes | None = field(repr=False)
+
+    @property
+    def networks(self) -> dict[str, bytes]:
+        """The keys of the networks that this host is a member of, by name."""
+        keys = {"mesh": self.mesh, "snoop_trace": self.snoop_trace, "snoop_spy": self.snoop_spy}
+        return {name: key for name, key in keys.items() if key is not None}
 
 
 def read_key_files(networks: NetworksSettings, environ: Mapping[str, str] = os.environ) -> KeyFiles:
     """Give the keys; StartError when one that is needed or named is missing, unreadable or no key."""
     mesh_file = Path(networks.mesh.key_file)
     mesh = _read_key("mesh", mesh_file, environ)
-    if mesh is None:
-        raise StartError(f"there is no mesh key at {mesh_file}; {_how_to_make(mesh_file)}")
 
     def beside(name: str, configured: str | None) -> bytes | None:
         key = _read_key(name, Path(configured) if configured else mesh_file.with_name(f"{name}.key"), environ)
@@ -48,12 +55,20 @@ def read_key_files(networks: NetworksSettings, environ: Mapping[str, str] = os.e
             raise StartError(f"there is no {name} key at {configured}; {_how_to_make(Path(configured))}")
         return key
 
-    return KeyFiles(
+    keys = KeyFiles(
         mesh=mesh,
         snoop_trace=beside("snoop_trace", networks.snoop_trace.key_file) or mesh,
         snoop_spy=beside("snoop_spy", networks.snoop_spy.key_file) or mesh,
         system=beside("system", networks.system_key_file),
     )
+    if mesh is None:
+        if keys.system is None or not keys.networks:
+            raise StartError(
+                f"there is no mesh key at {mesh_file}; {_how_to_make(mesh_file)} (one that only sees traces "
+                "needs system.key and snoop_trace.key instead)"
+            )
+        log.warning("no_mesh_key", file=str(mesh_file), networks=list(keys.networks), cure=_how_to_join(mesh_file))
+    return keys
 
 
 def read_password(account: BrokerSettings | PeersSettings) -> str | None:
@@ -104,6 +119,10 @@ def _decode(text: str, path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise StartError(f"{path} holds {len(key)} bytes and a key has {KEY_BYTES}; {_how_to_make(path)}")
     return key
+
+
+def _how_to_join(path: Path) -> str:
+    return f"none, if this host is to have no events; else copy the mesh's key to {path} and restart mirosd"
 
 
 def _how_to_make(path: Path) -> str:

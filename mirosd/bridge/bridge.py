@@ -14,14 +14,16 @@ from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
 from mirosd.bridge.outbound import Outbound
 from mirosd.bridge.positions import Positions
-from mirosd.bridge.producer_set import ProducerSet
+from mirosd.bridge.producer_set import ProducerSet, proofs_of
 from mirosd.bridge.producer_sets import ProducerSets
 from mirosd.bridge.reserve import Reserve
-from mirosd.bridge.snoop import SnoopOutbound
+from mirosd.bridge.snooping import Snooping
+from mirosd.bridge.tasks import Tasks
 from mirosd.core.aliens import Aliens
 from mirosd.core.broker import BrokerAddress, BrokerConnector, Link
 from mirosd.core.delivery_set import DeliverySet
 from mirosd.core.envelope import Envelope
+from mirosd.core.interest import Remote
 from mirosd.core.interfaces import ClientSession
 from mirosd.core.replay import ReplayGuard
 from mirosd.core.seal import node_tag
@@ -47,8 +49,9 @@ class Bridge:
         connector: opens connections to the own broker.
         peer_connector: opens those to others' brokers, where our account may go only.
         own: the own broker, with the account that never leaves this host.
-        envelopes: of the networks whose keys this host has; the mesh is among them.
+        envelopes: of the networks whose keys this host has.
         peer_address: gives where and as whom to reach a peer's broker, from a hosts-file entry.
+        snoop_remote: what other hosts may turn on here.
         aliens: whose events are delivered here, and who may be a peer by its own word.
         producers: the queue that ProducerFactoryChart fills and wake() empties.
         on_own_state: called with None when the own broker is connected, with the error when it is not.
@@ -69,6 +72,7 @@ class Bridge:
         control: Control,
         aliens: Aliens,
         settings: DeliverySettings,
+        snoop_remote: Remote = "trace",
         producers: "queue.Queue[ProducerQueue]",
         board: Board,
         post_peer: Callable[[int, Any], None],
@@ -84,13 +88,16 @@ class Bridge:
         self._envelopes, self._control, self._settings = envelopes, control, settings
         self._producers, self._board, self._post_peer, self._random = producers, board, post_peer, random
         exchange = names.exchanges[Network.MESH]
-        self._tasks: set[asyncio.Task[None]] = set()
-        mesh, snoop = envelopes[Network.MESH], SnoopOutbound(envelopes, names, lambda: self._sets.all, board)
+        self._tasks = Tasks("bridge_task_failed")
+        self.snooping = Snooping(
+            control, remote=snoop_remote, envelopes=envelopes, names=names, sets=lambda: self._sets, board=board
+        )
+        mesh, snoop = envelopes.get(Network.MESH), self.snooping.outbound
         self.outbound = Outbound(mesh, exchange, self._lanes, self._lanes_for, snoop, ttl_s=settings.ttl_s, board=board)
         node = control.identity.node
         self.replay = ReplayGuard(node_tag(node), settings.ttl_s)
         self.inbound = Inbound(envelopes, names, control.identity, settings, board, aliens=aliens, replay=self.replay)
-        control.count_here = self.inbound.subscriptions.count_matches
+        control.inquiries.count_here = self.inbound.subscriptions.count_matches
         self._aliens = aliens
         self._own = self._make_set(connector, own, self._declare_mesh, control.opened, self._own_state)
         self._sets = ProducerSets(
@@ -101,7 +108,7 @@ class Bridge:
                 peer_connector, address, lambda link: link.check_exchange(exchange), self._listen_control, lane=lane
             ),
             peer_address=peer_address,
-            stop=lambda producer_set: self._spawn(producer_set.stop()),
+            stop=lambda producer_set: self._tasks.spawn(producer_set.stop()),
             on_change=on_delivery_set,
         )
         self._greeter = Greeter(
@@ -113,9 +120,10 @@ class Bridge:
             clock=asyncio.get_running_loop().time,
         )
         control.on_heartbeat = self._greeter.heard
-        positions = Positions(node, envelopes, self.replay, self._sets.lane_of, settings.ttl_s, on_behind=on_behind)
-        positions.on_news, self.inbound.before_bind = self.inbound.reconsider, positions.note_own
-        control.heartbeats.positions = positions
+        if mesh is not None:
+            positions = Positions(node, envelopes, self.replay, self._sets.lane_of, settings.ttl_s, on_behind=on_behind)
+            positions.on_news, self.inbound.before_bind = self.inbound.reconsider, positions.note_own
+            control.heartbeats.positions = positions
         self._consuming = KeptLink(
             connector,
             own,
@@ -150,7 +158,7 @@ class Bridge:
     async def count_matches(self, routing_key: str) -> dict[str, int | None]:
         """Give by node how many mesh queues a routing key matches there, this host included; None: it did not say."""
         here = self._control.identity.node, self.inbound.subscriptions.count_matches(routing_key)
-        return dict([here]) | await self._control.count_matches(routing_key)
+        return dict([here]) | await self._control.inquiries.count_matches(routing_key)
 
     async def stop(self, *, is_farewell: bool = True) -> None:
         """Wait a little for what is on its way, say goodbye, and close every connection.
@@ -169,9 +177,7 @@ class Bridge:
         if is_farewell:
             await self._control.say_left()
         self._control.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         await self.inbound.close()
         await self._consuming.stop()
         await asyncio.gather(*(producer_set.stop() for producer_set in self._sets.all))
@@ -181,6 +187,8 @@ class Bridge:
     def attached(self, session: ClientSession) -> None:
         """A client said hello."""
         self.outbound.attached(session)
+        if session.has_charts:
+            self.snooping.attached(session)
 
     def events(self, session: ClientSession, events: Events, span: Span) -> None:
         """A client handed records over."""
@@ -197,10 +205,12 @@ class Bridge:
     def subscribe(self, session: ClientSession, request: Subscribe) -> None:
         """A chart wants to hear a binding key."""
         self.inbound.subscribe(session, request)
+        self.snooping.follow(self.inbound.subscriptions.all())
 
     def unsubscribe(self, session: ClientSession, subscription: int) -> None:
         """A chart wants to hear no more."""
         self.inbound.unsubscribe(session, subscription)
+        self.snooping.follow(self.inbound.subscriptions.all())
 
     def acknowledged(self, session: ClientSession, subscription: int, tag: int) -> None:
         """A client has posted what was delivered."""
@@ -210,6 +220,8 @@ class Bridge:
         """A client's socket ended."""
         self.inbound.detached(session)
         self.outbound.detached(session)
+        self.snooping.detached(session)
+        self.snooping.follow(self.inbound.subscriptions.all())
 
     # Producers
 
@@ -219,8 +231,8 @@ class Bridge:
             item = self._producers.get_nowait()
         except queue.Empty:
             return
-        for producer in item.mesh_producers:
-            self._spawn(self._sets.adopt(producer))
+        for (node, host), proof in proofs_of(item).items():
+            self._tasks.spawn(self._sets.adopt(node, host, proof))
 
     def retire(self, node: str) -> None:
         """Nothing is owed to `node` any more; the last peer behind a broker takes its producers along."""
@@ -263,7 +275,7 @@ class Bridge:
 
     def _lanes_for(self, routing_key: str) -> list[Lane]:
         """Give the lanes that a body is owed to: all, but the own broker's when nobody there can have a queue."""
-        is_heard_here = bool(self._own.nodes) or self.inbound.subscriptions.may_hear(routing_key)
+        is_heard_here = Network.MESH in self._own.networks or self.inbound.subscriptions.may_hear(routing_key)
         return [lane for lane in self._lanes() if is_heard_here or lane is not self._own.lane]
 
     def _lanes(self) -> Iterable[Lane]:
@@ -286,13 +298,3 @@ class Bridge:
             self._control.lost(error.code)
         self.own_error = error
         self._on_own_state(error)
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("bridge_task_failed", exc_info=task.exception())

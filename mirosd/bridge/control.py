@@ -12,18 +12,20 @@ from typing import Any
 import structlog
 
 from mirosd.bridge.heartbeats import Heartbeats
+from mirosd.bridge.inquiries import Inquiries
 from mirosd.bridge.pulse import Pulse
 from mirosd.bridge.questions import Questions
 from mirosd.core.broker import DIRECT_REPLY, Incoming, Link, Outcome
 from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.control_messages import (
-    ANSWER_KEY,
     Answer,
     Challenge,
     Heartbeat,
     Left,
     Matched,
     Matching,
+    Recalled,
+    Recalling,
     decode_control,
     encode_control,
 )
@@ -49,7 +51,7 @@ class Control:
         wall_ms: the wall clock, for noticing clocks that differ.
 
     Attributes:
-        count_here: gives how many mesh queues of this host's programs a routing key matches.
+        inquiries: what daemons ask each other about their programs.
         on_heartbeat: told each authentic heartbeat of another node, with its direct reply-to.
     """
 
@@ -66,7 +68,6 @@ class Control:
     ) -> None:
         self._names, self._envelope, self._challenger = names, envelope, challenger
         self._post_peer, self._board = post_peer, board
-        self.count_here: Callable[[str], int] = lambda _routing_key: 0
         self.on_heartbeat: Callable[[Heartbeat, str], None] = lambda _beat, _reply_to: None
         self._pulse = Pulse(self._send_pulse, post_peer=post_peer, clock=clock)
         self.heartbeats = Heartbeats(
@@ -79,6 +80,7 @@ class Control:
         )
         self._own: Link | None = None
         self._questions = Questions(names.control, CONTROL_TTL_MS)
+        self.inquiries = Inquiries(challenger, envelope, self._questions, self.heartbeats.peers, board)
         self._asking: set[asyncio.Task[Introduction | None]] = set()
 
     @property
@@ -136,27 +138,6 @@ class Control:
         return await self._questions.put_back(
             reply_to, link, body, nonce, lambda answer: self._challenger.judge_at(key, answer, nonce)
         )
-
-    async def count_matches(self, routing_key: str) -> dict[str, int | None]:
-        """Ask each peer how many mesh queues of its programs a routing key matches; None: it did not say."""
-        peers = dict(self.heartbeats.peers)
-        counts = await asyncio.gather(*(self._count_at(node, link, routing_key) for node, link in peers.items()))
-        return dict(zip(peers, counts, strict=True))
-
-    async def _count_at(self, node: str, link: Link | None, routing_key: str) -> int | None:
-        if link is None or link.is_blocked:
-            return None
-        nonce = self._challenger.nonce()
-        question = Matching(node=self.identity.node, nonce=nonce, routing_key=routing_key)
-
-        def judge(answer: bytes) -> int:
-            matched = decode_control(self._envelope.open(answer, ANSWER_KEY))
-            if not isinstance(matched, Matched) or (matched.node, matched.nonce) != (node, nonce):
-                raise RemoteProtocolError("an answer to another question", code="stale")
-            return matched.queues
-
-        body = self._envelope.seal(encode_control(question), node_routing_key(node))
-        return await self._questions.put(node, link, body, nonce, judge)
 
     async def say_left(self) -> None:
         """Tell every peer that this daemon stops; waits at most half a second for their brokers."""
@@ -230,14 +211,13 @@ class Control:
             case Left():
                 sign = PeerSign(message.node, message.start, message.sequence)
                 self._post_peer(Private.peer_left, sign)
-            case Matching():
-                matched = Matched(
-                    node=self.identity.node, nonce=message.nonce, queues=self.count_here(message.routing_key)
-                )
-                self._reply(link, incoming, self._envelope.seal(encode_control(matched), ANSWER_KEY))
+            case Matching() | Recalling():
+                answer = self.inquiries.answer(message)
+                if answer is not None:
+                    self._reply(link, incoming, answer)
             case Answer() if self._questions.is_open(incoming.correlation_id):
                 self._questions.replied(incoming)
-            case Answer() | Matched():
+            case Answer() | Matched() | Recalled():
                 self._board.count("control_unexpected")
 
     def _doubt(self, message: Challenge | Heartbeat, incoming: Incoming) -> None:

@@ -1,4 +1,4 @@
-"""Asks nodes that nothing is known of who they are, when their heartbeats are heard; and peers that have moved.
+"""Asks nodes that nothing is known of who they are, when their heartbeats are heard; and peers that moved or restarted.
 
 Whoever heartbeats to us has proved us, and we know nothing of it: no hosts file lists it, no search found it. Its
 word alone leads nowhere. It is asked for, by a sealed challenge, through each connection that we have: an
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import structlog
 
 from mirosd.bridge.control import Control
-from mirosd.bridge.producer_set import ProducerSet
+from mirosd.bridge.producer_set import ProducerSet, Proof, proof_of
+from mirosd.bridge.tasks import Tasks
 from mirosd.core.aliens import MAX_STRANGERS, Aliens, Strangers
 from mirosd.core.control_messages import Heartbeat
 from mirosd.core.gossip import one_spelling
@@ -43,7 +44,7 @@ class Greeter:
 
     Args:
         sets: gives all producer sets, the own broker's among them.
-        adopt: takes a node as a peer behind a producer set that is there already.
+        adopt: takes a node, with what it has proved, as a peer behind a producer set that is there already.
         post_peer: gives (signal, payload) to the peer chart; any thread may call it.
         clock: monotonic seconds.
     """
@@ -54,7 +55,7 @@ class Greeter:
         aliens: Aliens,
         *,
         sets: Callable[[], Iterable[ProducerSet]],
-        adopt: Callable[[str, ProducerSet], None],
+        adopt: Callable[[str, Proof, ProducerSet], None],
         post_peer: Callable[[int, Any], None],
         clock: Callable[[], float],
     ) -> None:
@@ -62,7 +63,7 @@ class Greeter:
         self._sets, self._adopt, self._post_peer, self._clock = sets, adopt, post_peer, clock
         self._strangers = Strangers()
         self._seats: OrderedDict[str, Seat] = OrderedDict()  # who was heard longest ago comes first
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("greeting_failed")
 
     def heard(self, beat: Heartbeat, reply_to: str) -> None:
         """Take another node's heartbeat."""
@@ -73,19 +74,19 @@ class Greeter:
             self._seats.popitem(last=False)
         if node in self._control.heartbeats.peers:
             self._control.heartbeats.take_gossip(beat)
-            is_to_be_asked = self._has_moved(beat)
+            is_to_be_asked = self._is_news(beat)
         else:
             is_to_be_asked = self._aliens.is_to_be_asked(node)
         if is_to_be_asked and len(self._tasks) < MAX_ASKED and self._strangers.heard(node, now_s):
-            task = asyncio.get_running_loop().create_task(self._ask(node, reply_to))
-            self._tasks.add(task)
-            task.add_done_callback(self._finished)
+            self._tasks.spawn(self._ask(node, reply_to))
 
-    def _has_moved(self, beat: Heartbeat) -> bool:
-        """Say whether our link to a peer's broker is down, and the peer says that it is elsewhere."""
+    def _is_news(self, beat: Heartbeat) -> bool:
+        """Say whether a peer has restarted, perhaps with other keys, or has moved: our link to its broker is down."""
         there = next((each for each in self._sets() if beat.node in each.nodes), None)
-        if there is None or there.control_link is not None:
+        if there is None:
             return False
+        if there.control_link is not None:
+            return 0 < there.nodes[beat.node].start < beat.start
         brokers = one_spelling(beat.brokers)
         return bool(brokers) and there.address.display not in brokers
 
@@ -110,9 +111,7 @@ class Greeter:
 
     async def close(self) -> None:
         """Ask nobody any more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _ask(self, node: str, reply_to: str) -> None:
         here, who = await self._locate(node)
@@ -121,10 +120,11 @@ class Greeter:
         if who is None:
             return  # it is asked again when it speaks again, later and later
         self._strangers.answered(node, self._clock())
-        log.info("alien_answered", node=node, name=who.name, brokers=who.brokers)
+        is_served = here is not None and node in here.nodes
+        log.info("peer_restarted" if is_served else "alien_answered", node=node, name=who.name, brokers=who.brokers)
         if here is not None and self._aliens.is_admitted(node):
-            self._adopt(node, here)
-        self._post_peer(Private.peer_alien, PeerAlien(who, who.brokers))
+            self._adopt(node, proof_of(who), here)
+        self._post_peer(Private.peer_alien, PeerAlien(who, () if is_served else who.brokers))
 
     async def _locate(self, node: str) -> tuple[ProducerSet | None, Introduction | None]:
         """Give the producer set whose broker serves the node already, and its answer."""
@@ -133,8 +133,3 @@ class Greeter:
         answers = await asyncio.gather(*(question for _, question in asked))
         found = [(each, who) for (each, _), who in zip(asked, answers, strict=True) if who is not None]
         return found[0] if found else (None, None)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("greeting_failed", exc_info=task.exception())

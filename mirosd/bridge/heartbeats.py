@@ -1,24 +1,45 @@
 """Heartbeats: sent to every peer each second, and what others' say.
 
-They keep the peers table true, measure round trips, and carry gossip: who else is heard here.
+They keep the peers table true, measure round trips, and carry gossip: who else is heard here. They say what is watched
+here, too, at once when that has changed.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from mirosd.bridge.positions import Positions
 from mirosd.core.broker import Link
 from mirosd.core.challenger import SealedChallenger
-from mirosd.core.control_messages import Heartbeat
+from mirosd.core.control_messages import NOTHING, Heartbeat
 from mirosd.core.gossip import Gossip, Hearsay, one_spelling
 from mirosd.payloads import Introduction, PeerGossip, PeerHeard
 from mirosd.signals import Private
 
 HEARTBEAT_S = 1.0
 """A crash is known within one of these; 20 peers cost 20 small messages a second."""
+
+
+class Watchers(Protocol):
+    """Who watches the snoop networks, here and elsewhere (snooping.Snooping)."""
+
+    said: msgspec.Raw
+
+    @property
+    def remote(self) -> str:
+        """What others may turn on here."""
+
+    def heard(self, beat: Heartbeat) -> None:
+        """Take the heartbeat of a peer."""
+
+    def gone(self, node: str) -> None:
+        """A node is a peer no more."""
+
+    def pass_time(self) -> None:
+        """A second has passed."""
 
 
 class Heartbeats:
@@ -34,6 +55,7 @@ class Heartbeats:
     Attributes:
         peers: node -> link to its broker, None while that is away; read only.
         positions: says how far bodies have come, and hears it of others.
+        watchers: says what is watched here, and hears it of peers.
     """
 
     def __init__(
@@ -48,6 +70,7 @@ class Heartbeats:
     ) -> None:
         self.peers: dict[str, Link | None] = {}
         self.positions: Positions | None = None
+        self.watchers: Watchers | None = None
         self._challenger, self._send, self._on_beat, self._post_peer = challenger, send, on_beat, post_peer
         self._clock, self._wall_ms = clock, wall_ms
         self._echoes: dict[str, tuple[int, float]] = {}
@@ -68,6 +91,8 @@ class Heartbeats:
         self.peers.pop(node, None)
         self._echoes.pop(node, None)
         self._gossip.gone(node)
+        if self.watchers is not None:
+            self.watchers.gone(node)
 
     def heard(self, beat: Heartbeat) -> None:
         """Take another node's heartbeat."""
@@ -88,6 +113,8 @@ class Heartbeats:
         if beat.node in self.peers:
             self._echoes[beat.node] = beat.sent_ms, now_s
             self._gossip.heard(beat.node, brokers, now_s)
+            if self.watchers is not None:
+                self.watchers.heard(beat)
         self._post_peer(Private.peer_heard, PeerHeard(introduction, beat.sequence, rtt_ms))
 
     def take_gossip(self, beat: Heartbeat) -> None:
@@ -107,13 +134,19 @@ class Heartbeats:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _beat(self) -> None:
-        self._timer = None
-        self._on_beat()
+    def beat_now(self) -> None:
+        """Send each peer a heartbeat beside those of each second: what they say has changed."""
         template = self.template()
         for node, link in self.peers.items():
             if link is not None:
                 self._beat_to(node, link, template)
+
+    def _beat(self) -> None:
+        self._timer = None
+        self._on_beat()
+        if self.watchers is not None:
+            self.watchers.pass_time()
+        self.beat_now()
         if self.peers:  # no peers, no timer: an idle daemon sleeps
             self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
 
@@ -141,4 +174,6 @@ class Heartbeats:
             instance=me.instance,
             uptime_ms=self._challenger.uptime_ms(),
             gossip=self._gossip.next(now_s),
+            watching=NOTHING if self.watchers is None else self.watchers.said,
+            snoop_remote="off" if self.watchers is None else self.watchers.remote,
         )

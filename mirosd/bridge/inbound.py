@@ -66,8 +66,6 @@ class Inbound:
         node = identity.node
         self._names, self._node = names, node
         self._settings, self._board, self._replay = settings, board, replay
-        is_first_start = identity.start == 1
-        self._heirs_until_s = -inf if is_first_start else inf  # until then, queues of an earlier start may be there
         self._arguments: dict[str, Any] = {
             "x-message-ttl": int(settings.ttl_s * 1000),
             "x-max-length-bytes": settings.queue_bytes,
@@ -78,10 +76,9 @@ class Inbound:
             "x-dead-letter-routing-key": node,
         }
         self._link: Link | None = None
-        heirs_s = 0.0 if is_first_start else settings.queue_expires_s
         self._clock = asyncio.get_running_loop().time
         self.before_bind: Callable[[], None] = lambda: None
-        self.subscriptions = Subscriptions(self._clock, heirs_s)
+        self.subscriptions = Subscriptions(self._clock, heirs_s=settings.queue_expires_s if identity.start > 1 else 0.0)
         self._handover = Handover(
             self.subscriptions,
             Screening(envelopes, aliens, replay, board),
@@ -97,7 +94,7 @@ class Inbound:
             await link.declare_exchange(exchange)
         await count_dead_letters(link, self._names, self._node, self._settings, self._board)
         self._link = link
-        self._heirs_until_s = min(self._heirs_until_s, self._clock() + self._settings.queue_expires_s)
+        self.subscriptions.opened()
         self._replay.opened(self._clock())
         for subscription in self.subscriptions.all():
             if subscription.session is not None:
@@ -180,7 +177,7 @@ class Inbound:
         """Give the name of the subscription's queue, which is there now."""
         if subscription.network is Network.MESH:
             name = self._names.mesh_queue(self._node, session.client, subscription.number, self._arguments)
-            may_be_heir = subscription.bound_s == inf and self._clock() < self._heirs_until_s
+            may_be_heir = subscription.bound_s == inf and self.subscriptions.may_have_heirs
             if may_be_heir and await link.has_queue(name):
                 subscription.bound_s = -inf
             await link.declare_queue(name, durable=True, exclusive=False, arguments=self._arguments)

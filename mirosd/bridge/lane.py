@@ -2,8 +2,12 @@
 
 What is pending belongs to the broker, not to a connection: a new connection begins
 with the oldest unconfirmed body, after the old one was aborted. So what is published
-to one broker is always either new or a repeat from an earlier point, which is what
-makes de-duplication by highest sequence number exact.
+to one broker is either new or a repeat from an earlier point, which is what makes
+de-duplication by highest sequence number exact.
+
+A restart of the daemon is the exception, and takes nothing that was promised: programs
+hand over again what is not settled, and an event that this broker was not owed any more
+(`overflow`), or not yet (it joined later), may follow newer ones. It is dropped as a repeat.
 """
 
 import asyncio
@@ -158,6 +162,7 @@ class Lane:
             debt.body.answered("dissolved", was_unsafe=debt.unsafe)
         self._waiting.clear()
         self.pending_bytes = 0
+        self._stop_watching()
 
     def _resume(self) -> None:
         self._progress_s, self._is_stalled = self._loop.time(), False

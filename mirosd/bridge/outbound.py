@@ -42,6 +42,7 @@ class Outbound:
     """From clients to lanes; snoop records are handed on. Thread: loop.
 
     Args:
+        envelope: the mesh's; None on a host without its key, where sessions take no events (localapi.session).
         lanes: gives the delivery set, the own broker's lane included.
         owed: gives those of them that a routing key's bodies are owed to.
         ttl_s: life of an event, counted from `transmit()`: records carry their age.
@@ -49,7 +50,7 @@ class Outbound:
 
     def __init__(
         self,
-        envelope: Envelope,
+        envelope: Envelope | None,
         exchange: str,
         lanes: Callable[[], Iterable[Lane]],
         owed: Callable[[str], list[Lane]],
@@ -156,6 +157,7 @@ class Outbound:
         return all(account.is_empty for account in self._accounts.values())
 
     def _close_body(self) -> None:
+        assert self._envelope is not None  # else nothing came here
         sealed = self._envelope.seal_records(b"".join(self._records), 0, self._routing_key)
         shares = [Share(account, count) for account, _, count in self._entries]
         body = Body(self._exchange, self._routing_key, sealed, self._expires_s, shares)

@@ -23,7 +23,7 @@ MESH = NETWORK_NAMES[Network.MESH]
 
 
 class Positions:
-    """Thread: loop.
+    """Of a host that has the mesh key; one that has not says nothing of counters. Thread: loop.
 
     Args:
         node: our own.

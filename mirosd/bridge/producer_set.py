@@ -16,8 +16,10 @@ from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
 from mirosd.core.broker import BrokerAddress, BrokerConnector, Link, Outcome
 from mirosd.errors import BrokerError
-from mirosd.payloads import PeerSign
+from mirosd.names import NETWORKS
+from mirosd.payloads import Introduction, PeerSign, ProducerQueue
 from mirosd.signals import Private
+from mirosd_client.wire import Network
 
 log = structlog.get_logger()
 
@@ -27,6 +29,31 @@ class Alarm(NamedTuple):
 
     reason: str
     since_s: float
+
+
+class Proof(NamedTuple):
+    """What a node has proved: the networks whose keys both hosts have, and at which of its starts; 0: nobody knows."""
+
+    networks: frozenset[Network]
+    start: int
+
+
+def proof_of(who: Introduction) -> Proof:
+    """Give what a sealed answer proves."""
+    return Proof(frozenset(NETWORKS[name] for name in who.networks), who.start)
+
+
+def proofs_of(item: ProducerQueue) -> dict[tuple[str, str], Proof]:
+    """Give what is proved by (node, host) of the producers in an item."""
+    proofs: dict[tuple[str, str], Proof] = {}
+    for producer in (*item.mesh_producers, *item.snoop_trace_producers, *item.snoop_spy_producers):
+        place = producer.node, producer.host
+        networks, start = proofs.get(place, NOTHING)
+        proofs[place] = Proof(networks | {NETWORKS[producer.network]}, max(start, producer.start))
+    return proofs
+
+
+NOTHING = Proof(frozenset(), 0)
 
 
 class ProducerSet:
@@ -39,6 +66,8 @@ class ProducerSet:
             "blocked" when it does not read.
 
     Attributes:
+        nodes: who is behind the broker, each with what it has proved; read only.
+        networks: those that any of them is a member of: on the others nothing is for this broker.
         alarm: why the broker does not read, None while it does or is away.
     """
 
@@ -56,7 +85,8 @@ class ProducerSet:
         on_state: Callable[[BrokerError | None], None] = lambda _state: None,
     ) -> None:
         self.lane = lane
-        self.nodes: set[str] = set()
+        self.nodes: dict[str, Proof] = {}
+        self.networks: frozenset[Network] = frozenset()
         self.alarm: Alarm | None = None
         self._control, self._post_peer, self._on_state = control, post_peer, on_state
         self._prepare_mesh, self._prepare_control = prepare_mesh, prepare_control
@@ -121,9 +151,18 @@ class ProducerSet:
         for link, name in zip((self._mesh, self._controls), _names(address), strict=True):
             link.move(address, name)
 
-    def add(self, node: str) -> None:
+    def members(self, network: Network) -> frozenset[str]:
+        """Give the nodes behind this broker that have the network's key."""
+        return frozenset(node for node, proof in self.nodes.items() if network in proof.networks)
+
+    def prove(self, node: str, proof: Proof) -> None:
+        """`node`, which is behind this broker, has proved its keys, which may be others since its restart."""
+        self.nodes[node] = proof
+        self._note_networks()
+
+    def add(self, node: str, proof: Proof) -> None:
         """`node` is behind this broker."""
-        self.nodes.add(node)
+        self.prove(node, proof)
         self._control.add_peer(node, self._control_link)
         if self._control_link is not None:
             self._post_peer(Private.peer_link_up, PeerSign(node))
@@ -132,7 +171,8 @@ class ProducerSet:
 
     def remove(self, node: str) -> None:
         """`node` is gone."""
-        self.nodes.discard(node)
+        self.nodes.pop(node, None)
+        self._note_networks()
         self._control.remove_peer(node)
 
     def snoop(self, exchange: str, routing_key: str, body: bytes, *, max_unconfirmed: int) -> bool:
@@ -188,6 +228,9 @@ class ProducerSet:
         for node in self.nodes:
             self._control.add_peer(node, None)
             self._post_peer(Private.peer_link_down, PeerSign(node, detail=error.code))
+
+    def _note_networks(self) -> None:
+        self.networks = frozenset().union(*(proof.networks for proof in self.nodes.values()))
 
     def _note_alarm(self) -> None:
         """A broker in alarm tells only who publishes, each connection for itself: one that was told is enough."""

@@ -3,7 +3,8 @@
 Before a set is made for a node, the node is asked for through the connections that are there: a broker that
 serves it already needs no second set. In doubt there are two, since repeats are dropped and missing events are not.
 
-The brokers of the sets, and of the reserve, are the delivery set: whom events are owed to.
+The brokers of the sets, and of the reserve, are the delivery set: whom events are owed to. A broker behind which nobody
+has the mesh key is not in it: such hosts are sent heartbeats, and instrumentation of the networks whose keys they have.
 """
 
 import asyncio
@@ -16,11 +17,12 @@ import structlog
 from mirosd.bridge.control import Control
 from mirosd.bridge.kept_link import OPEN_DEADLINE_S
 from mirosd.bridge.lane import Lane
-from mirosd.bridge.producer_set import ProducerSet
+from mirosd.bridge.producer_set import ProducerSet, Proof
 from mirosd.bridge.reserve import Reserve
 from mirosd.core.broker import BrokerAddress
 from mirosd.core.delivery_set import DeliverySet
-from mirosd.payloads import Producer
+from mirosd.names import NETWORK_NAMES
+from mirosd_client.wire import Network
 
 log = structlog.get_logger()
 
@@ -30,6 +32,7 @@ class _Adoption:
     """A node that is being asked for, and whether it still is to be served when its answer comes."""
 
     node: str
+    proof: Proof
     is_wanted: bool = True
 
 
@@ -69,12 +72,16 @@ class ProducerSets:
     @property
     def lanes(self) -> list[Lane]:
         """The lanes of the delivery set, the own broker's first."""
-        return [each.lane for each in self.all] + self._reserve.lanes
+        return [each.lane for each in self.all if self._is_owed(each)] + self._reserve.lanes
 
     @property
     def delivery_set(self) -> DeliverySet:
         """The nodes behind each broker but our own that events are owed to."""
-        served = {each.address.display: frozenset(each.nodes) for each in self.all if each is not self.own}
+        served = {
+            each.address.display: each.members(Network.MESH)
+            for each in self.all
+            if each is not self.own and self._is_owed(each)
+        }
         return {broker: frozenset(nodes) for broker, nodes in self._reserve.brokers.items()} | served
 
     def of(self, node: str) -> ProducerSet | None:
@@ -86,14 +93,14 @@ class ProducerSets:
         there = self.own if node == self._control.identity.node else self.of(node)
         return None if there is None else there.lane
 
-    async def adopt(self, producer: Producer) -> None:
+    async def adopt(self, node: str, host: str, proof: Proof) -> None:
         """Have a proved node's broker served, unless the node is retired meanwhile."""
-        adoption = _Adoption(producer.node)
+        adoption = _Adoption(node, proof)
         self._adoptions.append(adoption)
         try:
             await self._attempts_over()
             async with self._adopting:  # one at a time: two addresses may be one broker
-                await self._adopt(adoption, self._peer_address(producer.host))
+                await self._adopt(adoption, self._peer_address(host))
         finally:
             self._adoptions.remove(adoption)
             self._note()
@@ -115,42 +122,62 @@ class ProducerSets:
             log.debug("adopted_without_asking_all")
 
     async def _adopt(self, adoption: _Adoption, address: BrokerAddress) -> None:
-        node = adoption.node
+        node, proof = adoption.node, adoption.proof
         if self._is_served(node, address):
+            self._renew(node, proof)
             return
         for producer_set in list(self.all):
             link = producer_set.control_link
             if link is not None and await self._control.locate(node, link) is not None:
                 if adoption.is_wanted:
-                    self.adopt_here(node, producer_set)
+                    self.adopt_here(node, proof, producer_set)
                 return
         if not adoption.is_wanted or self._is_served(node, address):  # its own word, or its link, was faster
             return
         there = self.of(node)
         here = next((producer_set for producer_set in self.all if producer_set.address == address), None)
         if here is not None:  # somebody else was at this address, and has not been heard to leave it
-            self.adopt_here(node, here)
-        elif there is not None and there.nodes == {node}:
+            self.adopt_here(node, proof, here)
+        elif there is not None and there.nodes.keys() == {node}:
             log.info("producers_moved", broker=there.address.display, to=address.display, node=node)
             there.move(address)
+            self._renew(node, proof)
         else:
             self._part(node)
-            producer_set = self._make(address, self._reserve.claim(node, address.display))
+            producer_set = self._make(address, self._claim(node, proof, address))
             self.all.append(producer_set)
             producer_set.start()
-            producer_set.add(node)
-            log.info("producers_made", broker=address.display, node=node)
+            producer_set.add(node, proof)
+            networks = sorted(NETWORK_NAMES[network] for network in proof.networks)
+            log.info("producers_made", broker=address.display, node=node, networks=networks)
 
-    def adopt_here(self, node: str, producer_set: ProducerSet) -> None:
+    def _claim(self, node: str, proof: Proof, address: BrokerAddress) -> Lane | None:
+        """Give the lane by which the node's broker is owed events already, if they are owed to it still."""
+        if Network.MESH in proof.networks:
+            return self._reserve.claim(node, address.display)
+        self._reserve.retire(node)
+        return None
+
+    def _renew(self, node: str, proof: Proof) -> None:
+        """A node has proved its keys, perhaps again."""
+        if (there := self.of(node)) is not None:
+            there.prove(node, proof)
+
+    def adopt_here(self, node: str, proof: Proof, producer_set: ProducerSet) -> None:
         """Take a node as a peer whose broker is served already, unless it is served where its link is up."""
+        self._renew(node, proof)
         there = self.of(node)
         is_free = there is None or (there is not self.own and there.control_link is None)
         if producer_set in self.all and producer_set is not there and is_free:
             log.info("broker_shared", broker=producer_set.address.display, node=node)
+            is_owed = self._is_owed(producer_set)
             self._part(node)
-            producer_set.add(node)
-            self._reserve.served(node)
-            self._note()
+            producer_set.add(node, proof)
+            if Network.MESH in proof.networks:
+                self._reserve.served(node, is_owed=is_owed)
+            else:
+                self._reserve.retire(node)
+        self._note()
 
     def retire(self, node: str) -> None:
         """Nothing is owed to `node` any more; the last peer behind a broker takes its producers along."""
@@ -189,6 +216,10 @@ class ProducerSets:
         if now != self._told:
             self._told = now
             self._on_change(now)
+
+    def _is_owed(self, producer_set: ProducerSet) -> bool:
+        """Say whether events are owed to a broker: the own one, and those behind which somebody has the mesh key."""
+        return producer_set is self.own or Network.MESH in producer_set.networks
 
     def _is_served(self, node: str, address: BrokerAddress) -> bool:
         """Say whether a set serves the node: one that is connected, or is about to be where the node was proved."""

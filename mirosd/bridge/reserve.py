@@ -39,10 +39,13 @@ class Reserve:
         was = self._broker_of(node)
         return self._take(was if was is not None else broker)
 
-    def served(self, node: str) -> None:
-        """A producer set that was there before serves the node: its lane owes the same, and more."""
-        if (lane := self.claim(node, "")) is not None:
+    def served(self, node: str, *, is_owed: bool) -> None:
+        """A producer set that was there before serves the node. If events are owed to it, then the same, and more."""
+        lane = self.claim(node, "")
+        if lane is not None and is_owed:
             lane.dissolve()
+        elif lane is not None:
+            lane.close()
 
     def retire(self, node: str) -> None:
         """Nothing is owed to a node any more; the last one behind a broker takes its lane along."""

@@ -64,15 +64,25 @@ class Subscriptions:
 
     Args:
         clock: monotonic seconds.
-        heirs_s: for how long queues of an earlier start may be on the broker whose
-            clients have not asked for them again yet.
+        heirs_s: for how long the broker keeps queues of an earlier start whose clients
+            have not asked for them again yet; 0: this is the first start.
     """
 
     def __init__(self, clock: Callable[[], float], heirs_s: float) -> None:
-        self._clock = clock
-        self._heirs_until_s = clock() + heirs_s
+        self._clock, self._heirs_s = clock, heirs_s
+        self._heirs_until_s = inf if heirs_s else -inf
         self._subscriptions: dict[tuple[str, int], Subscription] = {}
         self._may_hear: dict[str, bool] = {}
+
+    @property
+    def may_have_heirs(self) -> bool:
+        """Queues of an earlier start may be on the broker, bound to nobody knows what."""
+        return self._clock() < self._heirs_until_s
+
+    def opened(self) -> None:
+        """The own broker is there. If it was away, it counts the age of what nobody uses from its own start."""
+        if self.may_have_heirs:
+            self._heirs_until_s = self._clock() + self._heirs_s
 
     @property
     def connected(self) -> int:
@@ -131,7 +141,7 @@ class Subscriptions:
 
     def may_hear(self, routing_key: str) -> bool:
         """Tell whether a queue of this host may be bound to a key: what is certain not to be heard need not be sent."""
-        if self._clock() < self._heirs_until_s:
+        if self.may_have_heirs:
             return True
         known = self._may_hear.get(routing_key)
         if known is None:

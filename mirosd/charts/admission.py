@@ -91,11 +91,14 @@ class Admission:
     # --- what is told ----------------------------------------------------------------
 
     def take_alien(self, alien: PeerAlien) -> None:
-        """Have an unknown node searched, unless the policy keeps it out."""
+        """Have an unknown node searched where it says that it is, unless the policy keeps it out."""
         life = self._table.lives.get(alien.introduction.node)
         if life is not None:  # else nothing was heard of it, or it is ignored
             life.seen.introduction = life.seen.introduction._replace(networks=alien.introduction.networks)
-            self._name(alien.introduction.node, alien.brokers, "alien", is_let_in=not life.seen.barred)
+            if alien.brokers:
+                self._name(alien.introduction.node, alien.brokers, "alien", is_let_in=not life.seen.barred)
+            else:
+                self._chart.note_change()
 
     def take_gossip(self, gossip: PeerGossip) -> None:
         """Have a node searched that a peer hears and we do not."""

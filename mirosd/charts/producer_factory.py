@@ -32,6 +32,7 @@ from collections.abc import Callable
 from mirosd.charts import HANDLED, Engine, Status, state
 from mirosd.core.backoff import Dice
 from mirosd.core.interfaces import ProducerMaker
+from mirosd.names import NETWORKS
 from mirosd.payloads import ConnectionDiscoveryPayload, PeerGonePayload, Producer, ProducerQueue
 from mirosd.signals import Private, Public
 from mirosd_client.shell import Chart, Event
@@ -155,11 +156,21 @@ class ProducerFactoryChart(Chart):
 
     def _producers(self) -> ProducerQueue:
         def make(factory: ProducerFactory) -> tuple[Producer, ...]:
-            return tuple(factory.make_producer(discovery, host) for host, discovery in self.new_ips.items())
+            return tuple(
+                factory.make_producer(discovery, host)
+                for host, discovery in self.new_ips.items()
+                if factory.network in _proved(discovery, host)
+            )
 
         return ProducerQueue(
             make(self._mesh), make(self._snoop_trace), make(self._snoop_spy), ip_addresses=tuple(self.new_ips)
         )
+
+
+def _proved(discovery: ConnectionDiscoveryPayload, host: str) -> set[Network]:
+    """Give the networks whose keys both this host and the discovered one have."""
+    who = dict(zip(discovery.hosts, discovery.introductions, strict=False)).get(host)
+    return {NETWORKS[name] for name in who.networks} if who is not None else set()
 
 
 @state
@@ -207,7 +218,7 @@ def post_to_queue(factory: ProducerFactoryChart, e: Event) -> Status:
 
 @state
 def refactor_producers(factory: ProducerFactoryChart, e: Event) -> Status:
-    """Three producers per new address are made and offered to the queue."""
+    """A producer per new address and network that it has proved is made, and all are offered to the queue."""
     match e.signal:
         case Engine.ENTRY:
             factory.post_producers()

@@ -3,7 +3,8 @@
 A Challenge asks whoever holds the system key to answer with its nonce; the Answer
 introduces the daemon and proves, network by network, which keys it holds. A
 Heartbeat says "still here" to one peer, and who else is; Left says that this was the last.
-Matching asks one peer whom a routing key would reach there; Matched says so.
+Matching asks one peer whom a routing key would reach there; Matched says so. Recalling asks one for what its
+programs have on record; Recalled says how many of them will send it.
 
 Later fields have defaults and unknown ones are skipped, so daemons that differ in them understand each other.
 """
@@ -14,7 +15,9 @@ import msgspec
 
 from mirosd.core.gossip import Rumour
 from mirosd.errors import RemoteProtocolError
+from mirosd_client.dial import Dial, SnoopNetwork
 from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
+from mirosd_client.messages import RecallWhat
 
 CONTROL_VERSION = 1
 """Version of these messages. A daemon answers what it understands and names its own version."""
@@ -25,6 +28,9 @@ ANSWER_KEY = "answer"
 
 Counter = Annotated[int, msgspec.Meta(ge=0)]
 """Of a body, or 0: nothing is said. JSON readers that make floats of numbers beyond 2^53 do not read these."""
+
+NOTHING = msgspec.Raw(b"{}")
+"""An empty JSON object, which is read later."""
 
 
 class Challenge(msgspec.Struct, tag="challenge", tag_field="type", frozen=True, kw_only=True):
@@ -60,7 +66,9 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     """Still here. (`start`, `sequence`) orders heartbeats; `echo_*` lets the receiver measure a round trip.
 
     `brokers`, `instance` and `uptime_ms` as in Answer; `gossip` as core.gossip, `taken`, `aged` and `heard` as
-    core.replay.Position says.
+    core.replay.Position says. `watching`: the snoop networks that somebody watches there, by name, each with its dials
+    (core.interest reads it: junk in it is no reason to miss a heartbeat); `snoop_remote`: what it lets others turn on
+    there, the setting snoop.remote.
     """
 
     version: int = CONTROL_VERSION
@@ -80,6 +88,8 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     taken: Counter = 0
     aged: Counter = 0
     heard: Counter = 0
+    watching: msgspec.Raw = NOTHING
+    snoop_remote: str = "trace"
 
 
 class Left(msgspec.Struct, tag="left", tag_field="type", frozen=True, kw_only=True):
@@ -109,7 +119,33 @@ class Matched(msgspec.Struct, tag="matched", tag_field="type", frozen=True, kw_o
     queues: Annotated[int, msgspec.Meta(ge=0)]
 
 
-ControlMessage = Challenge | Answer | Heartbeat | Left | Matching | Matched
+class Recalling(msgspec.Struct, tag="recalling", tag_field="type", frozen=True, kw_only=True):
+    """Have your programs send what they have to the host of `node`, who asks; `nonce` must come back.
+
+    The rest as in mirosd_client.messages.Recall.
+    """
+
+    version: int = CONTROL_VERSION
+    node: str
+    nonce: str
+    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    what: RecallWhat
+    network: SnoopNetwork
+    dial: Dial = Dial()
+    since_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
+class Recalled(msgspec.Struct, tag="recalled", tag_field="type", frozen=True, kw_only=True):
+    """The answer of `node` to Recalling: how many ends will come, or the code of why nothing will."""
+
+    version: int = CONTROL_VERSION
+    node: str
+    nonce: str
+    sources: Annotated[int, msgspec.Meta(ge=0)] = 0
+    refused: str = ""
+
+
+ControlMessage = Challenge | Answer | Heartbeat | Left | Matching | Matched | Recalling | Recalled
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ControlMessage)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mirosd.payloads import ConnectionDiscoveryPayload, Producer
-from mirosd_client.messages import Fate, Subscribe
+from mirosd_client.messages import Fate, Recall, Subscribe, Watched
 from mirosd_client.record import Span
 from mirosd_client.wire import Events, Network
 
@@ -116,7 +116,7 @@ class ProbeResult:
 
 
 class ProducerMaker(Protocol):
-    """Makes the three producers per discovery that the seeds ask for. Thread: any; pure."""
+    """Makes the producers per discovery that the seeds ask for, one for each network. Thread: any; pure."""
 
     def make(self, network: Network, discovery: ConnectionDiscoveryPayload, host: str) -> Producer:
         """Give the producer of one network towards one proved host."""
@@ -159,6 +159,7 @@ class ClientSession(Protocol):
 
     client: str  # 32 hex digits
     client_id: bytes  # the same, 16 bytes
+    has_charts: bool  # it is told what is watched, and recalled
 
     def deliver(self, subscription: int, tag: int, held_ms: int, redelivered: bool, records: bytes) -> None:
         """Send records; the client answers with `acknowledged` when they are in the chart.
@@ -180,6 +181,12 @@ class ClientSession(Protocol):
 
     def fate(self, fate: Fate) -> None:
         """Say what became of events that the client follows; before the `settled` that covers them."""
+
+    def watched(self, watched: Watched) -> None:
+        """Say what is watched on the snoop networks from now on."""
+
+    def recall(self, recall: Recall) -> None:
+        """Have it send what its charts have done; it ends with a record of its own that says so."""
 
     def pause(self) -> None:
         """Read no more from this client until `resume`; what one read has brought already still arrives."""

@@ -81,15 +81,21 @@ class MeshSettings:
     """The mesh network."""
 
     key_file: FilePath = "/etc/mirosd/keys/mesh.key"
-    """32 bytes in urlsafe base64; the other keys are looked for beside it."""
+    """32 bytes in urlsafe base64; the other keys are looked for beside it.
+
+    Where there is a system key it may be missing: this host then has no events.
+    """
 
 
 @dataclass(frozen=True, slots=True)
-class SnoopSettings:
+class SnoopNetworkSettings:
     """One of the two instrumentation networks."""
 
     key_file: FilePath | None = None
-    """null: snoop_trace.key or snoop_spy.key beside the mesh key when there is one, else the mesh key."""
+    """null: snoop_trace.key or snoop_spy.key beside the mesh key when there is one, else the mesh key.
+
+    Without either the network does not exist on this host.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +103,8 @@ class NetworksSettings:
     """The keys of the three networks, and of the system that they belong to."""
 
     mesh: MeshSettings = MeshSettings()
-    snoop_trace: SnoopSettings = SnoopSettings()
-    snoop_spy: SnoopSettings = SnoopSettings()
+    snoop_trace: SnoopNetworkSettings = SnoopNetworkSettings()
+    snoop_spy: SnoopNetworkSettings = SnoopNetworkSettings()
     system_key_file: FilePath | None = None
     """null: system.key beside the mesh key when there is one, else derived from the mesh key."""
 
@@ -159,6 +165,14 @@ class DeliverySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SnoopSettings:
+    """What others may see of this host's charts, beside what programs show by themselves."""
+
+    remote: Literal["trace", "spy", "off"] = "trace"
+    """What other hosts may turn on: traces; also miros' spy, which shows every step; nothing. Here one always may."""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsSettings:
     """What one local user (uid) may take, so that one cannot starve the others."""
 
@@ -204,6 +218,7 @@ class Settings:
     networks: NetworksSettings = NetworksSettings()
     discovery: DiscoverySettings = DiscoverySettings()
     delivery: DeliverySettings = DeliverySettings()
+    snoop: SnoopSettings = SnoopSettings()
     limits: LimitsSettings = LimitsSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()

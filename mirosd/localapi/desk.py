@@ -9,16 +9,18 @@ from mirosd.core.shown import Board
 from mirosd.localapi.census import Census
 from mirosd.localapi.rights import Policy
 from mirosd.localapi.verb import DaemonView
+from mirosd.names import NETWORKS
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a Welcome says of this daemon."""
+    """What a Welcome says of this daemon. `networks`: the names of those whose keys this host has."""
 
     node: str
     name: str
     system: str
     version: str
+    networks: tuple[str, ...] = tuple(NETWORKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 The first frame is a Hello; then EVENTS, ACK, Subscribe and Unsubscribe go to the sink,
 and each Ask runs as a task of its own. A client that asks for what it may not have gets
-a Failed; one that breaks the protocol, or transmits without the right to, is closed.
+a Failed; one that breaks the protocol, or transmits without the right or the key to, is closed.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from mirosd.localapi.rights import Rights
 from mirosd.localapi.verb import Display
 from mirosd.localapi.verbs import answer
 from mirosd.names import NETWORK_NAMES, NETWORKS
-from mirosd_client.errors import DaemonRefusedError
+from mirosd_client.errors import DaemonRefusedError, no_key
 from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECEIPTS, MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import (
     Ask,
@@ -24,10 +24,12 @@ from mirosd_client.messages import (
     Fate,
     Follow,
     Hello,
+    Recall,
     Subscribe,
     Subscribed,
     Unroutable,
     Unsubscribe,
+    Watched,
     Welcome,
     decode_client_message,
 )
@@ -59,6 +61,7 @@ class Session(Connection):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.client_id = b""
+        self.has_charts = False
         self._is_greeted = False
         self._subscriptions: set[int] = set()
         self._last_sequence = -1
@@ -111,6 +114,14 @@ class Session(Connection):
         self._unanswered = max(0, self._unanswered - len(fate.sequences))
         self.send(fate)
 
+    def watched(self, watched: Watched) -> None:
+        """Say what is watched on the snoop networks from now on."""
+        self.send(watched)
+
+    def recall(self, recall: Recall) -> None:
+        """Have the client send what its charts have done."""
+        self.send(recall)
+
     # --- the connection calls these ---
 
     def take(self, frame: Frame) -> None:
@@ -155,13 +166,16 @@ class Session(Connection):
         self._is_greeted = True
         self.client, self.client_id = client_id.hex(), client_id
         self.program = hello.program[:MAX_PROGRAM_CHARS]
+        self.has_charts = hello.has_charts and Rights.TRANSMIT in self.rights  # else it could not answer a recall
         me = self._desk.identity
-        self.send(Welcome(max(common), me.node, me.name, me.system, self.client, me.version, self.rights.words))
+        words = self.rights.words
+        self.send(Welcome(max(common), me.node, me.name, me.system, self.client, me.version, words, me.networks))
         self._desk.sink.attached(self)
 
     def _take_events(self, body: bytes) -> None:
         self._desk.policy.require(Rights.TRANSMIT, self.rights, "sending events")
         events = decode_events(body)
+        self._require_key(NETWORK_NAMES[events.network], "sent")
         span = scan_records(events.records, self.client_id)
         if span.records > 1 and len(events.records) > MAX_BODY_BYTES:
             raise RemoteProtocolError(
@@ -216,12 +230,17 @@ class Session(Connection):
     def _check_subscription(self, request: Subscribe) -> None:
         if request.network not in NETWORKS:
             raise DaemonRefusedError("network", f"networks are {', '.join(NETWORKS)}")
+        self._require_key(request.network, "subscribed to")
         # events are for programs; instrumentation shows what the programs of every host do
         right = Rights.TRANSMIT if request.network == MESH else Rights.OPERATE
         self._desk.policy.require(right, self.rights, f"subscribing to {request.network}")
         if len(request.binding_key.encode()) > MAX_ROUTING_KEY_BYTES:
             raise DaemonRefusedError("binding_key", f"a binding key has at most {MAX_ROUTING_KEY_BYTES} bytes")
         self._desk.census.check_queues(self)
+
+    def _require_key(self, network: str, what: str) -> None:
+        if network not in self._desk.identity.networks:
+            raise DaemonRefusedError("no_key", f"nothing can be {what} on {network}: {no_key(network)}")
 
     def _ask(self, ask: Ask) -> None:
         if len(self._asks) >= MAX_ASKS:

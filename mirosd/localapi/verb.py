@@ -6,11 +6,14 @@ result that ends the answer. The table of all verbs is verbs.py's.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from mirosd.localapi.rights import Rights
+from mirosd_client.dial import Dial, SnoopNetwork
+from mirosd_client.messages import Recall
 
 Display = dict[str, Any]
 """A copy made for people: no internal object crosses the socket."""
@@ -32,12 +35,32 @@ class LanView(Protocol):
         """Empty the LAN cache, and return when the search that follows has begun: the result of `cache_flush`."""
 
 
+class SnoopView(Protocol):
+    """What is watched of the charts of all hosts. Errors are MirosdErrors: no_key, too_many_*. Thread: loop."""
+
+    def hold(self, network: SnoopNetwork, dial: Dial) -> AbstractContextManager[None]:
+        """Watch by a dial for as long as this is open."""
+
+    def hosts(self, network: SnoopNetwork, dial: Dial) -> list[Display]:
+        """The rows of `watch`."""
+
+    def next_change(self) -> asyncio.Event:
+        """What is set when those rows may have changed next."""
+
+    async def recall(self, recall: Recall) -> list[Display]:
+        """Have the programs of all hosts that the dial takes send what they have: the rows of `recall`."""
+
+
 class DaemonView(Protocol):
     """What the daemon shows and lets people change. Errors are MirosdErrors with stable codes. Thread: loop."""
 
     @property
     def lan(self) -> LanView:
         """The LAN, its search and its cache."""
+
+    @property
+    def snoop(self) -> SnoopView:
+        """The charts of all hosts, watched."""
 
     def status(self) -> Display:
         """The result of `status`."""

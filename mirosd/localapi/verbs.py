@@ -19,6 +19,12 @@ matching                     args {routing_key}, result {hosts, queues, unanswer
 hosts_list                   rows {host, source: file | local, file}
 hosts_add, hosts_remove      args {host}
 hosts_reload
+watch                        args {network, hosts, charts, signals, events, for_s}: holds the dial for so long; rows
+                             {host, node, remote: trace | spy | off, accepts}, one per host that the dial takes, this
+                             one first, again when it changes; result {}
+recall                       args {id, what: history | charts, network, hosts, charts, signals, events, since_s}, rows
+                             {host, node, sources, refused: "" | policy | no_key | busy | unanswered}, result
+                             {sources}
 wait                         args {peers: n | null, timeout_s}, result {ready, missing}
 """
 
@@ -34,6 +40,7 @@ from mirosd.localapi.host_verbs import HOST_VERBS
 from mirosd.localapi.lan_verbs import LAN_VERBS
 from mirosd.localapi.peer_verbs import PEER_VERBS
 from mirosd.localapi.rights import Policy, Rights
+from mirosd.localapi.snoop_verbs import SNOOP_VERBS
 from mirosd.localapi.verb import DaemonView, Display, NoArguments, RowTaker, Verb
 from mirosd_client.errors import DaemonRefusedError
 from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
@@ -85,6 +92,7 @@ VERBS: dict[str, Verb] = {
     **PEER_VERBS,
     **LAN_VERBS,
     **HOST_VERBS,
+    **SNOOP_VERBS,
 }
 
 

@@ -36,53 +36,32 @@ def pieces(method: spec.Basic.Deliver | spec.Basic.Publish, properties: spec.Bas
     body=st.binary(max_size=40) | st.integers(0, 3 * MAX_FRAME).map(bytes),
     persistent=st.booleans(),
     mandatory=st.booleans(),
-    expiration=st.none() | st.integers(0, 60_000).map(str),
-    headers=HEADERS,
-    texts=st.tuples(*[st.none() | WORDS] * 3),
+    properties=st.fixed_dictionaries(
+        {},
+        optional={
+            "expiration": st.integers(0, 60_000).map(str),
+            "headers": HEADERS,
+            "reply_to": WORDS,
+            "correlation_id": WORDS,
+            "message_id": WORDS,
+        },
+    ),
 )
-def test_a_publish_is_pikas(key, body, persistent, mandatory, expiration, headers, texts):
+def test_a_publish_is_pikas(key, body, persistent, mandatory, properties):
     """To the byte, whatever its properties and however many frames it needs."""
-    reply_to, correlation_id, message_id = texts
-    properties = spec.BasicProperties(
-        delivery_mode=2 if persistent else None,
-        expiration=expiration,
-        headers=headers,
-        reply_to=reply_to,
-        correlation_id=correlation_id,
-        message_id=message_id,
-    )
     method = spec.Basic.Publish(exchange="mesh", routing_key=key, mandatory=mandatory)
     encoded = Publishing(CHANNEL, MAX_FRAME).encode(
-        "mesh",
-        key,
-        body,
-        persistent=persistent,
-        mandatory=mandatory,
-        expiration=expiration,
-        headers=headers,
-        reply_to=reply_to,
-        correlation_id=correlation_id,
-        message_id=message_id,
+        "mesh", key, body, persistent=persistent, mandatory=mandatory, **properties
     )
 
-    assert pieces(method, properties, body) == encoded
+    pikas = spec.BasicProperties(delivery_mode=2 if persistent else None, **properties)
+    assert pieces(method, pikas, body) == encoded
 
 
 def test_a_text_that_amqp_has_no_room_for():
     """It is an error here, not nonsense there."""
     with pytest.raises(ValueError, match="255 bytes"):
-        Publishing(CHANNEL, MAX_FRAME).encode(
-            "mesh",
-            "k" * 256,
-            b"",
-            persistent=False,
-            mandatory=False,
-            expiration=None,
-            headers=None,
-            reply_to=None,
-            correlation_id=None,
-            message_id=None,
-        )
+        Publishing(CHANNEL, MAX_FRAME).encode("mesh", "k" * 256, b"")
 
 
 PROPERTIES = st.builds(

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from mirosd.backends.key_files import read_key_files, read_password
-from mirosd.core.settings import BrokerSettings, MeshSettings, NetworksSettings, SnoopSettings
+from mirosd.core.settings import BrokerSettings, MeshSettings, NetworksSettings, SnoopNetworkSettings
 from mirosd.errors import StartError
 
 MESH, TRACE, SPY, SYSTEM, OTHER = (bytes([n]) * 32 for n in (250, 251, 252, 253, 254))
@@ -48,13 +48,35 @@ def test_a_named_key_must_be_there(networks: NetworksSettings, tmp_path: Path) -
     """A key file that the operator names does not fall back to another key."""
     missing = str(tmp_path / "gone.key")
     for wrong in (
-        NetworksSettings(networks.mesh, SnoopSettings(missing)),
-        NetworksSettings(networks.mesh, snoop_spy=SnoopSettings(missing)),
+        NetworksSettings(networks.mesh, SnoopNetworkSettings(missing)),
+        NetworksSettings(networks.mesh, snoop_spy=SnoopNetworkSettings(missing)),
         NetworksSettings(networks.mesh, system_key_file=missing),
         NetworksSettings(MeshSettings(missing)),
     ):
         with pytest.raises(StartError, match=r"there is no \w+ key at .+gone.key; to make a key: "):
             read_key_files(wrong, NO_ENVIRON)
+
+
+def test_a_host_may_have_a_snoop_network_alone(tmp_path: Path) -> None:
+    """With a system key and one network's, the mesh is not here, and nothing falls back on it: a warning (D46)."""
+    write_key(tmp_path / "system.key", SYSTEM)
+    write_key(tmp_path / "snoop_trace.key", TRACE)
+    with structlog.testing.capture_logs() as logs:
+        keys = read_key_files(NetworksSettings(MeshSettings(str(tmp_path / "mesh.key"))), NO_ENVIRON)
+
+    assert ({"snoop_trace": TRACE}, SYSTEM) == (keys.networks, keys.system)
+    assert [("no_mesh_key", ["snoop_trace"])] == [(line["event"], line["networks"]) for line in logs]
+
+
+@pytest.mark.parametrize("names", [(), ("snoop_trace",), ("system",), ("snoop_trace", "snoop_spy")])
+def test_without_a_mesh_key_the_system_and_a_network_need_theirs(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Else the error names both ways: the mesh key, and the keys that stand for it."""
+    for name in names:
+        write_key(tmp_path / f"{name}.key", OTHER)
+    with pytest.raises(
+        StartError, match=r"there is no mesh key at .+; to make a key: .+system.key and snoop_trace.key"
+    ):
+        read_key_files(NetworksSettings(MeshSettings(str(tmp_path / "mesh.key"))), NO_ENVIRON)
 
 
 def test_the_cure_makes_a_key(tmp_path: Path) -> None:
@@ -65,7 +87,7 @@ def test_the_cure_makes_a_key(tmp_path: Path) -> None:
     subprocess.run(["sh", "-c", str(caught.value).split("to make a key: ")[1].split("; all hosts")[0]], check=True)
 
     with structlog.testing.capture_logs() as logs:
-        assert len(read_key_files(networks, NO_ENVIRON).mesh) == 32
+        assert len(read_key_files(networks, NO_ENVIRON).networks["mesh"]) == 32
     assert logs == []
 
 

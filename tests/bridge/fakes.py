@@ -6,7 +6,7 @@ from typing import Any
 
 from mirosd.core.broker import BrokerAddress, Outcome
 from mirosd.core.shown import PeerRow
-from mirosd_client.messages import Fate
+from mirosd_client.messages import Fate, Recall, Watched
 from mirosd_client.wire import Events
 
 
@@ -70,6 +70,9 @@ class RecordingSession:
         self.told: list[tuple[int, int, int]] = []
         self.unheard: list[str] = []
         self.fates: list[Fate] = []
+        self.has_charts = False
+        self.watchings: list[Watched] = []
+        self.recalls: list[Recall] = []
         self.is_paused = False
 
     def settled(self, safe: int, settled: int, unroutable: int) -> None:
@@ -95,6 +98,14 @@ class RecordingSession:
     def refused(self, subscription: int, code: str, message: str) -> None:
         """Outbound tests subscribe to nothing."""
         raise AssertionError("nothing is subscribed here")
+
+    def watched(self, watched: Watched) -> None:
+        """Keep it."""
+        self.watchings.append(watched)
+
+    def recall(self, recall: Recall) -> None:
+        """Keep it."""
+        self.recalls.append(recall)
 
     def pause(self) -> None:
         """Read no more."""

@@ -5,21 +5,21 @@ import queue
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.bridge.bridge import Bridge
 from mirosd.bridge.control import Control
 from mirosd.core.aliens import Aliens, Policy
-from mirosd.core.broker import BrokerAddress
+from mirosd.core.broker import BrokerAddress, BrokerConnector
 from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.core.settings import DeliverySettings
 from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd.payloads import Producer, ProducerQueue
-from mirosd_client.messages import Fate, Subscribe
+from mirosd_client.messages import Fate, Recall, Subscribe, Watched
 from mirosd_client.record import Record, decode_records, encode_record, scan_records
 from mirosd_client.wire import Events, Network
 from tests.bridge.fakes import CountingBoard
@@ -40,10 +40,12 @@ async def until(condition: Callable[[], Any], what: str) -> None:
 class Program:
     """interfaces.ClientSession of a program that handles what it is given at once."""
 
-    def __init__(self, host: "BridgedHost", letter: str) -> None:
+    def __init__(self, host: "BridgedHost", letter: str, *, has_charts: bool = False) -> None:
         self.client_id = letter.encode() * 16
         self.client = self.client_id.hex()
-        self.host = host
+        self.host, self.has_charts = host, has_charts
+        self.told: list[Watched] = []
+        self.recalls: list[Recall] = []
         self.received: list[tuple[int, int]] = []
         self.bound: set[int] = set()
         self.numbers = (0, 0, 0)
@@ -93,6 +95,14 @@ class Program:
         """What became of events."""
         self.fates.append(fate)
 
+    def watched(self, watched: Watched) -> None:
+        """What is watched."""
+        self.told.append(watched)
+
+    def recall(self, recall: Recall) -> None:
+        """What somebody wants to see."""
+        self.recalls.append(recall)
+
     def pause(self) -> None:
         """Tests send little."""
 
@@ -101,7 +111,12 @@ class Program:
 
 
 class BridgedHost:
-    """A bridge on a virtual host of its own, which is as good as a broker of its own."""
+    """A bridge on a virtual host of its own, which is as good as a broker of its own.
+
+    Args:
+        keys: of the networks that it is a member of; None: one for all.
+        connector: to other brokers than RabbitMQ.
+    """
 
     def __init__(
         self,
@@ -112,8 +127,12 @@ class BridgedHost:
         node: str = "",
         policy: Policy = "allow",
         uptime_ms: int = 0,
+        start: int = 1,
+        keys: Mapping[Network, bytes] | None = None,
+        connector: BrokerConnector | None = None,
     ) -> None:
-        self.node = node or letter * 32
+        self.node, self.start = node or letter * 32, start
+        self.keys = dict.fromkeys(Network, KEY) if keys is None else keys
         self.vhosts = vhosts
         self.clones: list[str] = []
         self.cleared: list[str] = []
@@ -124,9 +143,9 @@ class BridgedHost:
         key = system_key(KEY)
         control_envelope = self._envelope(key, "system")
         challenger = SealedChallenger(
-            Identity(self.node, letter, 1, "0", instance=secrets.token_hex(8)),
+            Identity(self.node, letter, start, "0", instance=secrets.token_hex(8)),
             control_envelope,
-            {"mesh": KEY},
+            {NETWORK_NAMES[network]: key for network, key in self.keys.items()},
             nonce=lambda: random.randbytes(16).hex(),
             wall_ms=lambda: int(time.time() * 1000),
             brokers=lambda: (f"{letter}:5672",),
@@ -144,12 +163,12 @@ class BridgedHost:
             wall_ms=lambda: int(time.time() * 1000),
         )
         self.bridge = Bridge(
-            AmqpConnector(),
+            connector or AmqpConnector(),
             names,
-            peer_connector=AmqpConnector(),
+            peer_connector=connector or AmqpConnector(),
             own=BrokerAddress("127.0.0.1", 5672, own_vhost, USER, PASSWORD),
             peer_address=lambda host: BrokerAddress("127.0.0.1", 5672, self.vhosts[host], PEERS_USER, PEERS_PASSWORD),
-            envelopes={network: self._envelope(KEY, name) for network, name in NETWORK_NAMES.items()},
+            envelopes={network: self._envelope(key, NETWORK_NAMES[network]) for network, key in self.keys.items()},
             control=control,
             aliens=Aliens(policy, self.node),
             settings=DeliverySettings(),
@@ -163,13 +182,25 @@ class BridgedHost:
         )
 
     def _envelope(self, key: bytes, network: str) -> Envelope:
-        sealer = Sealer(key, "default", network, node=self.node, start=1, random=random.randbytes, clock=time.monotonic)
+        who = {"node": self.node, "start": self.start}
+        sealer = Sealer(key, "default", network, **who, random=random.randbytes, clock=time.monotonic)
         return Envelope("default", network, sealer, Opener(key, "default", network))
 
     def discover(self, other: "BridgedHost", host: str) -> None:
-        """What ProducerFactoryChart does with a proved host."""
-        self.queue.put_nowait(ProducerQueue((Producer("mesh", host, other.node),), (), (), (host,)))
+        """What ProducerFactoryChart does with a proved host: producers of the networks whose keys both have."""
+        producers = [
+            (Producer(name, host, other.node, other.start),)
+            if self.keys.get(network, b"") == other.keys.get(network)
+            else ()
+            for network, name in NETWORK_NAMES.items()
+        ]
+        self.queue.put_nowait(ProducerQueue(*producers, (host,)))
         self.bridge.wake()
+
+    async def watched_at(self, brokers: int, *networks: Network) -> None:
+        """Wait until lines on each of these networks go to so many brokers."""
+        targets = self.bridge.snooping._targets
+        await until(lambda: all(len(targets(each, "", 0)) == brokers for each in networks), f"watched at {brokers}")
 
     def seen(self, signal: int) -> bool:
         """Tell whether the peer chart was posted a signal."""

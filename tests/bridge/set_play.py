@@ -1,8 +1,11 @@
 """Producer sets without brokers: where each node is, is a dict of the test's; links are up or down as it says."""
 
+from mirosd.bridge.producer_set import Proof
 from mirosd.bridge.producer_sets import ProducerSets
 from mirosd.bridge.reserve import Reserve
-from mirosd.payloads import Producer
+from mirosd_client.wire import Network
+
+ALL = frozenset(Network)
 
 
 class FakeLane:
@@ -35,7 +38,7 @@ class FakeSet:
     def __init__(self, address, lane=None):
         self.address = FakeAddress(address)
         self.lane = lane or FakeLane()
-        self.nodes = set()
+        self.nodes = {}
         self.control_link = self.shown_alarm = None
         self.is_started = self.is_untried = False
 
@@ -46,11 +49,20 @@ class FakeSet:
     def move(self, address):
         self.address, self.control_link = address, None
 
-    def add(self, node):
-        self.nodes.add(node)
+    @property
+    def networks(self):
+        return frozenset().union(*(proof.networks for proof in self.nodes.values()))
+
+    def members(self, network):
+        return frozenset(node for node, proof in self.nodes.items() if network in proof.networks)
+
+    def add(self, node, proof):
+        self.nodes[node] = proof
+
+    prove = add
 
     def remove(self, node):
-        self.nodes.discard(node)
+        self.nodes.pop(node, None)
 
 
 class SetPlay:
@@ -81,9 +93,9 @@ class SetPlay:
         self.on_ask()
         return "introduction" if node in self.at.get(link, ()) else None
 
-    def adopt(self, node, host):
+    def adopt(self, node, host, networks=ALL):
         """ProducerFactoryChart made producers; nothing here waits, so the coroutine ends at once."""
-        adopting = self.sets.adopt(Producer("mesh", host, node))
+        adopting = self.sets.adopt(node, host, Proof(frozenset(networks), 1))
         try:
             adopting.send(None)
         except StopIteration:

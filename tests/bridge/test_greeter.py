@@ -59,7 +59,7 @@ def test_an_alien_says_who_it_is_once(broker: Broker) -> None:
         await until(lambda: beats_of(a, b) >= 4, "four heartbeats")
         [alien] = a.said(Private.peer_alien)
 
-        assert (b.node, ("mesh",), ("b:5672",)) == (
+        assert (b.node, ("mesh", "snoop_spy", "snoop_trace"), ("b:5672",)) == (
             alien.introduction.node,
             alien.introduction.networks,
             alien.brokers,

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from mirosd.bridge.heartbeats import Heartbeats
 from mirosd.bridge.pulse import LATE_S, Pulse
 from mirosd.core.challenger import Identity, SealedChallenger
-from mirosd.core.control_messages import Heartbeat, decode_control, encode_control
+from mirosd.core.control_messages import NOTHING, Heartbeat, decode_control, encode_control
 from mirosd.core.envelope import Envelope
 from mirosd.core.gossip import Rumour
 from mirosd.core.replay import Position
@@ -122,6 +123,69 @@ def test_heartbeats_say_how_far_bodies_have_come() -> None:
             assert isinstance(beat, Heartbeat)
             assert (taken, 7, 8) == (beat.taken, beat.aged, beat.heard)
         assert [(STRANGER, 2**63)] == counters.told
+        scene.heartbeats.stop()
+
+    run_virtually(test())
+
+
+class Watchers:
+    """heartbeats.Watchers that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.said = msgspec.Raw(b'{"snoop_spy":[]}')
+        self.remote = "spy"
+        self.told: list[str] = []
+
+    def heard(self, beat: Heartbeat) -> None:
+        """A peer spoke."""
+        self.told.append(beat.node)
+
+    def gone(self, node: str) -> None:
+        """It is none any more."""
+        self.told.append(f"gone {node}")
+
+    def pass_time(self) -> None:
+        """A second."""
+        self.told.append("second")
+
+
+def test_heartbeats_say_what_is_watched() -> None:
+    """At once when it has changed, to all; a heartbeat of each second says it again."""
+
+    async def test() -> None:
+        scene, link = Scene(), Link()
+        scene.heartbeats.add_peer(PEER, link)  # type: ignore[arg-type]
+        scene.heartbeats.add_peer(OTHER, None)
+        watchers = scene.heartbeats.watchers = Watchers()
+        scene.heartbeats.beat_now()
+        watchers.said = NOTHING
+        await asyncio.sleep(1.5)
+
+        said = [(node, beat.sequence, bytes(beat.watching), beat.snoop_remote) for node, beat in scene.sent]
+        assert [
+            (PEER, 1, b"{}", "off"),
+            (PEER, 2, b'{"snoop_spy":[]}', "spy"),
+            (PEER, 3, b"{}", "spy"),
+        ] == said
+        assert ["second"] == watchers.told
+        scene.heartbeats.stop()
+
+    run_virtually(test())
+
+
+def test_only_peers_are_heard_to_watch() -> None:
+    """Whoever holds the system key can send heartbeats; a peer has been proved."""
+
+    async def test() -> None:
+        scene = Scene()
+        scene.heartbeats.add_peer(PEER, None)
+        watchers = scene.heartbeats.watchers = Watchers()
+        for node in (STRANGER, PEER):
+            scene.heartbeats.heard(beat_of(node, watching=msgspec.Raw(b'{"snoop_trace":[{}]}')))
+        scene.heartbeats.remove_peer(PEER)
+        scene.heartbeats.heard(beat_of(PEER, watching=msgspec.Raw(b'{"snoop_trace":[{}]}')))
+
+        assert [PEER, f"gone {PEER}"] == watchers.told
         scene.heartbeats.stop()
 
     run_virtually(test())

@@ -2,12 +2,11 @@
 
 import asyncio
 import tracemalloc
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import pytest
 
-from mirosd.bridge import lane as lane_module
 from mirosd.bridge.body import Body, Share
 from mirosd.bridge.lane import BODY_BYTES, MAX_IN_FLIGHT, STALLED_S, Lane
 from mirosd.core.broker import Outcome
@@ -421,6 +420,23 @@ def test_a_lane_that_ends_counts_what_it_owed() -> None:
 
         assert {"forgotten": (MAX_IN_FLIGHT + 5) * RECORDS} == scene.board.counters
         assert 0 == scene.lane.pending_bytes
-        await asyncio.sleep(2 * lane_module.STALLED_S)
+
+    virtually(test())
+
+
+@pytest.mark.parametrize("end", [Lane.close, Lane.dissolve])
+def test_a_lane_that_ended_sets_no_timer(end: Callable[[Lane], None]) -> None:
+    """Nothing of it is looked at again: the loop has nothing to do."""
+
+    async def test() -> None:
+        scene = Scene()
+        scene.owe(3)
+        end(scene.lane)
+        loop = asyncio.get_running_loop()
+        turns = loop.turns  # type: ignore[attr-defined]
+        await asyncio.sleep(3600)
+
+        assert loop.turns - turns <= 2  # type: ignore[attr-defined]
+        assert scene.lane.is_idle
 
     virtually(test())

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from mirosd.bridge.lane import Lane
-from mirosd.bridge.producer_set import ProducerSet
+from mirosd.bridge.producer_set import NOTHING, ProducerSet, Proof, proofs_of
 from mirosd.core.broker import BrokerAddress
 from mirosd.errors import BrokerError
+from mirosd.payloads import Producer, ProducerQueue
 from mirosd.signals import Private
+from mirosd_client.wire import Network
 from tests.backends.virtual_time import run_virtually
 from tests.bridge.fakes import CountingBoard, RecordingLink
 
@@ -50,7 +52,7 @@ class Scene:
             random=lambda: 1.0,
             on_state=lambda error: self.states.append(error.code if error else ""),
         )
-        self.set.add("n")
+        self.set.add("n", Proof(frozenset(Network), 1))
 
     async def open(self, _address: BrokerAddress, *, name: str, on_lost: Any, on_blocked: Any, **_: Any) -> Connection:
         """Give an open link."""
@@ -60,6 +62,9 @@ class Scene:
         else:
             self.controls = link
         return link
+
+    def remove_peer(self, node: str) -> None:
+        """Control's part."""
 
     def add_peer(self, node: str, link: Any) -> None:
         """Control's part."""
@@ -111,7 +116,7 @@ def test_who_comes_during_an_alarm_is_told_of_it() -> None:
 
     async def test(s: Scene) -> None:
         s.mesh.block(True)
-        s.set.add("m")
+        s.set.add("m", NOTHING)
 
         assert ["low on memory"] * 2 == s.told
 
@@ -132,3 +137,35 @@ def test_a_connection_that_is_lost_in_alarm_says_nothing_any_more(which: str) ->
         assert (None, "") == (s.set.shown_alarm, s.states[-1])
 
     scene(test)
+
+
+def test_a_broker_is_for_the_networks_of_whoever_is_behind_it() -> None:
+    """As they proved them last, and while they are there."""
+    mesh, trace = Network.MESH, Network.SNOOP_TRACE
+
+    async def test(s: Scene) -> None:
+        s.set.prove("n", Proof(frozenset({trace}), 1))
+        s.set.add("m", Proof(frozenset({mesh}), 1))
+        assert ({mesh, trace}, {"m"}) == (s.set.networks, s.set.members(mesh))
+        s.set.prove("n", Proof(frozenset({mesh}), 2))
+        assert ({mesh}, {"m", "n"}) == (s.set.networks, s.set.members(mesh))
+        s.set.remove("n")
+        s.set.remove("m")
+        assert frozenset() == s.set.networks
+
+    scene(test)
+
+
+def test_producers_tell_what_was_proved() -> None:
+    """By node and host: each network that one of its producers is of, at the latest of their starts."""
+    item = ProducerQueue(
+        (Producer("mesh", "a", "n", 3),),
+        (Producer("snoop_trace", "a", "n", 4), Producer("snoop_trace", "b", "n")),
+        (),
+        (),
+    )
+
+    assert {
+        ("n", "a"): Proof(frozenset({Network.MESH, Network.SNOOP_TRACE}), 4),
+        ("n", "b"): Proof(frozenset({Network.SNOOP_TRACE}), 0),
+    } == proofs_of(item)

@@ -3,7 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bridge.set_play import SetPlay
+from mirosd.bridge.producer_set import Proof
+from mirosd_client.wire import Network
+from tests.bridge.set_play import ALL, SetPlay
 
 
 def test_a_new_broker_gets_a_set():
@@ -109,7 +111,7 @@ def test_a_node_that_is_retired_while_it_is_asked_for_gets_nothing():
 def test_a_node_that_came_by_its_own_word_while_it_was_asked_for_stays_there():
     """The greeter found it behind our own broker meanwhile."""
     play = SetPlay()
-    play.on_ask = lambda: play.sets.adopt_here("n", play.own)
+    play.on_ask = lambda: play.sets.adopt_here("n", Proof(ALL, 1), play.own)
     play.adopt("n", "a")
 
     assert {"own": {"n"}} == play.where
@@ -221,3 +223,68 @@ def test_each_change_of_the_delivery_set_is_told_once():
     play.sets.retire("o")
 
     assert [{"a": {"n"}, "b": {"m"}, "c": {"o"}}, {"a": {"n"}, "c": {"o"}}, {"a": {"n"}}] == play.told
+
+
+TRACE = {Network.SNOOP_TRACE}
+
+
+def test_a_broker_without_the_mesh_key_behind_it_is_owed_no_events():
+    """It has its set, and so heartbeats and instrumentation; a proof with the key changes that, and one without."""
+    play = SetPlay()
+    play.adopt("n", "a", TRACE)
+    there = play.sets.of("n")
+    assert (True, [play.own.lane], {}) == (there.is_started, play.sets.lanes, play.sets.delivery_set)
+    play.adopt("n", "a")
+    assert [play.own.lane, there.lane] == play.sets.lanes
+    play.adopt("n", "a", TRACE)
+    assert [play.own.lane] == play.sets.lanes
+
+    assert [{"a": {"n"}}, {}] == play.told
+
+
+def test_a_broker_is_owed_events_while_one_behind_it_has_the_mesh_key():
+    """The delivery set names the members alone."""
+    play = SetPlay()
+    play.adopt("n", "a", TRACE)
+    play.up("n")
+    play.at = {"a": {"m"}}
+    play.adopt("m", "b")
+    lane = play.sets.of("n").lane
+    assert ([play.own.lane, lane], {"a": {"m"}}) == (play.sets.lanes, play.sets.delivery_set)
+    play.sets.retire("m")
+
+    assert ([play.own.lane], {"a": {"n"}}) == (play.sets.lanes, play.where)
+
+
+def test_a_restarted_peer_proves_its_keys_where_it_is_served():
+    """By its own answer, through the link to its broker: nothing moves, and its events are owed from then on."""
+    play = SetPlay()
+    play.adopt("n", "a", TRACE)
+    there = play.sets.of("n")
+    play.up("n")
+    play.sets.adopt_here("n", Proof(ALL, 2), there)
+
+    assert ({"n": Proof(ALL, 2)}, [play.own.lane, there.lane]) == (there.nodes, play.sets.lanes)
+    assert [{"a": {"n"}}] == play.told
+
+
+def test_a_former_broker_whose_node_has_lost_the_mesh_key_is_owed_nothing():
+    """What waited for it is given up, and counted; its new set has a lane of its own, that owes nothing."""
+    play = SetPlay({"a": ["n"]})
+    _, former = play.sets.lanes
+    play.adopt("n", "a", TRACE)
+
+    assert ("closed", [play.own.lane]) == (former.end, play.sets.lanes)
+    assert former is not play.sets.of("n").lane
+
+
+def test_what_waited_for_a_former_broker_is_counted_when_no_other_lane_has_it():
+    """A set that only a host without the mesh key was behind owed nothing, when a member comes to it."""
+    play = SetPlay({"x": ["m"]})
+    _, former = play.sets.lanes
+    play.adopt("n", "a", TRACE)
+    play.up("n")
+    play.at = {"a": {"m"}}
+    play.adopt("m", "b")
+
+    assert ("closed", [play.own.lane, play.sets.of("m").lane]) == (former.end, play.sets.lanes)

@@ -47,7 +47,7 @@ class Asking:
 
     async def ask(self) -> None:
         """Ask the peer for a key."""
-        self.answer = asyncio.create_task(self.control.count_matches("k"))
+        self.answer = asyncio.create_task(self.control.inquiries.count_matches("k"))
         while len(self.link.published) == self.asked and not self.answer.done():
             await asyncio.sleep(0)
 

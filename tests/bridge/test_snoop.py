@@ -43,7 +43,7 @@ class Scene:
         self.hosts = hosts
         self.envelopes = {network: _envelope(NETWORK_NAMES[network]) for network in (TRACE, SPY)}
         self.sets = [self._make_set(host) for host in hosts]
-        self.snoop = SnoopOutbound(self.envelopes, NAMES, lambda: self.sets, self.board)
+        self.snoop = SnoopOutbound(self.envelopes, NAMES, lambda _network, _key, _records: self.sets, self.board)
         self.lines = 0
 
     async def start(self) -> None:

@@ -14,6 +14,7 @@ from mirosd.charts.producer_factory import (
     producer_discovery,
     refactor_producers,
 )
+from mirosd.names import NETWORKS
 from mirosd.payloads import ConnectionDiscoveryPayload, PeerGonePayload, Producer, ProducerQueue
 from mirosd.signals import Public
 from mirosd_client.shell import Event
@@ -64,7 +65,7 @@ def test_structure():
 def test_a_discovery_becomes_three_producers_per_host():
     """The item is the seeds' ProducerQueue; its reader is woken once; the trace is the seeds'."""
     play = Play()
-    play.discover("a", "b")
+    play.discover("a", "b", who=lambda host: introduction(host)._replace(networks=tuple(NETWORKS)))
     play.play.drain()
 
     assert (
@@ -82,6 +83,19 @@ def test_a_discovery_becomes_three_producers_per_host():
         ("ips_discovered", "producer_discovery", "refactor_producers"),
         ("ready", "refactor_producers", "producer_discovery"),
     ] == play.play.moves
+
+
+def test_a_host_gets_producers_of_the_networks_that_it_has_proved():
+    """Who has no mesh key is sent no events, and none where nothing is proved."""
+    networks = {"a": ("mesh",), "b": ("snoop_spy", "snoop_trace"), "c": ()}
+    play = Play()
+    play.discover(*networks, who=lambda host: introduction(host)._replace(networks=networks[host]))
+    play.play.drain()
+    item = play.queue.get_nowait()
+
+    assert ["a", "b", "b"] == [
+        producer.host for producer in (*item.mesh_producers, *item.snoop_trace_producers, *item.snoop_spy_producers)
+    ]
 
 
 def test_a_name_that_nobody_resolves_takes_nothing_from_the_others():

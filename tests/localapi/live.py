@@ -22,6 +22,8 @@ from mirosd.localapi.census import Census
 from mirosd.localapi.desk import Desk, Identity
 from mirosd.localapi.rights import Policy
 from mirosd.localapi.server import LocalServer
+from mirosd_client.dial import Dial
+from mirosd_client.errors import DaemonRefusedError
 from mirosd_client.messages import (
     Ask,
     Closing,
@@ -29,6 +31,7 @@ from mirosd_client.messages import (
     Done,
     Failed,
     Hello,
+    Recall,
     Row,
     Subscribe,
     Welcome,
@@ -100,11 +103,53 @@ class StillLan:
         return {"number": 2}
 
 
+class StillSnoop:
+    """Hosts that a dial is held on for as long as somebody watches."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[str, Dial]] = []
+        self.holds: list[tuple[str, Dial]] = []  # those that have ended too
+        self.recalls: list[Recall] = []
+        self.rows: list[dict[str, Any]] = [{"host": "host-a", "node": "a" * 32, "remote": "off", "accepts": True}]
+        self.change = asyncio.Event()
+
+    @contextmanager
+    def hold(self, network: str, dial: Dial) -> Iterator[None]:
+        if len(self.held) == 1:
+            raise DaemonRefusedError("too_many_watches", "end one")
+        self.held.append((network, dial))
+        self.holds.append((network, dial))
+        try:
+            yield
+        finally:
+            self.held.remove((network, dial))
+
+    def hosts(self, network: str, dial: Dial) -> list[dict[str, Any]]:
+        return self.rows
+
+    def next_change(self) -> asyncio.Event:
+        return self.change
+
+    def happen(self, rows: list[dict[str, Any]]) -> None:
+        """Other hosts, or other words of theirs. Thread: the server's loop."""
+        self.rows = rows
+        self.change.set()
+        self.change = asyncio.Event()
+
+    async def recall(self, recall: Recall) -> list[dict[str, Any]]:
+        self.recalls.append(recall)
+        return [
+            {"host": "host-a", "node": "a" * 32, "sources": 2, "refused": ""},
+            {"host": "host-b", "node": "b" * 32, "sources": 0, "refused": "policy"},
+        ]
+
+
 class StillView:
     """A daemon in which nothing happens unless the test says so."""
 
     def __init__(self) -> None:
         self.lan = StillLan()
+        self.snoop = StillSnoop()
         self.rows: list[dict[str, Any]] = [{"node": "b" * 32, "name": "host-b"}]
         self.listed: list[str] = []
         self.waiting = 0
@@ -214,7 +259,7 @@ class Live:
             sink=self.sink,
             view=self.view,
             board=self.board,
-            identity=IDENTITY,
+            identity=settings.get("identity", IDENTITY),
             policy=settings.get("policy", Policy(0, None, None)),
             census=Census(**limits | settings.get("limits", {})),
             credentials_of=local_socket.peer_credentials,

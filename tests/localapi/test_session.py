@@ -1,6 +1,7 @@
 import hashlib
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -280,6 +281,31 @@ def test_a_subscription_that_cannot_be_fails_alone(live: Live, request_: Subscri
         assert (2, code) == (failed.id, failed.code)
         assert raw.is_well()
         assert live.sink.of(raw.id) == [("attached",)]
+
+
+def test_a_network_without_a_key_does_not_exist_here(tmp_path: Path) -> None:
+    """The welcome says which exist; a subscription to another one fails alone, with the code and why."""
+    identity = replace(IDENTITY, networks=("snoop_trace",))
+    with running(tmp_path / "s", identity=identity) as live, live.connect() as raw:
+        assert ("snoop_trace",) == raw.hello().networks
+        raw.send(encode_message(Subscribe(2, "mesh", "#")), encode_message(Subscribe(3, "snoop_trace", "#")))
+
+        failed = raw.message()
+        assert isinstance(failed, Failed)
+        assert (2, "no_key", True) == (failed.id, failed.code, "networks.mesh.key_file" in failed.message)
+        until(lambda: live.sink.of(raw.id) == [("attached",), ("subscribe", 3, "#")])
+
+
+def test_events_of_a_network_without_a_key_end_the_connection(tmp_path: Path) -> None:
+    """They must not be settled: the program keeps them, and hears why nobody takes them. Lines are taken as ever."""
+    identity = replace(IDENTITY, networks=("snoop_trace",))
+    with running(tmp_path / "s", identity=identity) as live, live.client() as raw:
+        raw.send(raw.events(1, network=Network.SNOOP_TRACE), raw.events(2))
+
+        closing = raw.closing()
+        assert ("no_key", True) == (closing.code, "networks.mesh.key_file" in closing.message)
+        assert 1 == live.board.counters["session_no_key"]
+        assert [("events", "a.b", 1, 1)] == [call for call in live.sink.of(raw.id) if call[0] == "events"]
 
 
 def test_a_number_that_the_bridge_refused_is_free_again(live: Live) -> None:

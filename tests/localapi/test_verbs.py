@@ -46,6 +46,20 @@ def test_every_verb_answers(live: Live) -> None:
         "hosts_list": ({}, ([{"host": "b", "source": "local"}, {"host": "c", "source": "local"}], {})),
         "hosts_reload": ({}, ([], {})),
         "wait": ({"peers": None, "timeout_s": 5}, ([], {"ready": True, "missing": ""})),
+        "watch": (
+            {"network": "snoop_trace", "for_s": 0.01},
+            ([{"host": "host-a", "node": "a" * 32, "remote": "off", "accepts": True}], {}),
+        ),
+        "recall": (
+            {"id": "f" * 32, "what": "charts", "network": "snoop_trace"},
+            (
+                [
+                    {"host": "host-a", "node": "a" * 32, "sources": 2, "refused": ""},
+                    {"host": "host-b", "node": "b" * 32, "sources": 0, "refused": "policy"},
+                ],
+                {"sources": 2},
+            ),
+        ),
     }
     assert set(VERBS) == {*answers, "peers_watch"}  # which has no end
     with live.client() as raw:
@@ -103,6 +117,17 @@ def test_an_unknown_verb_is_met_with_the_nearest(live: Live, verb: str, hint: st
         ("cache_show", {"all": True}),
         ("matching", {}),
         ("matching", {"routing_key": "k" * 256}),
+        ("watch", {"network": "mesh", "for_s": 1}),
+        ("watch", {"network": "snoop_trace"}),
+        ("watch", {"network": "snoop_trace", "for_s": 0}),
+        ("watch", {"network": "snoop_trace", "for_s": 86_401}),
+        ("watch", {"network": "snoop_trace", "for_s": 1, "charts": "a*"}),
+        ("watch", {"network": "snoop_trace", "for_s": 1, "charts": ["c"] * 17}),
+        ("watch", {"network": "snoop_trace", "for_s": 1, "hosts": ["h" * 129]}),
+        ("recall", {"id": "f" * 31, "what": "charts", "network": "snoop_trace"}),
+        ("recall", {"id": "F" * 32, "what": "charts", "network": "snoop_trace"}),
+        ("recall", {"id": "f" * 32, "what": "everything", "network": "snoop_trace"}),
+        ("recall", {"id": "f" * 32, "what": "history", "network": "snoop_spy", "since_s": -1}),
     ],
 )
 def test_bad_arguments_are_refused_by_name(live: Live, verb: str, args: dict[str, Any]) -> None:
@@ -113,6 +138,7 @@ def test_bad_arguments_are_refused_by_name(live: Live, verb: str, args: dict[str
     assert failed.message
     assert live.view.listed == []
     assert live.view.lan.sighted == []
+    assert live.view.snoop.recalls == []
 
 
 def test_an_error_of_the_daemon_keeps_its_code(live: Live) -> None:
@@ -134,7 +160,18 @@ def test_a_fault_of_a_verb_is_logged_and_ends_nothing(live: Live) -> None:
     assert [(line["event"], line["exc_info"]) for line in live.logs] == [("verb_failed", True)]
 
 
-OPERATED = {"hosts_add", "hosts_remove", "hosts_reload", "recce", "scout", "cache_flush", "peers_forget", "peers_allow"}
+OPERATED = {
+    "hosts_add",
+    "hosts_remove",
+    "hosts_reload",
+    "recce",
+    "scout",
+    "cache_flush",
+    "peers_forget",
+    "peers_allow",
+    "watch",
+    "recall",
+}
 
 
 def test_what_changes_or_sends_something_is_operated() -> None:
@@ -154,6 +191,7 @@ def test_a_member_does_not_operate(tmp_path: Path, verb: str) -> None:
         assert f"`{verb}` needs group mirosd-admin" in failed.message
         assert live.view.listed == []
         assert live.view.lan.sighted == []
+        assert live.view.snoop.recalls == []
 
 
 class NobodyOperates(Policy):

@@ -1,0 +1,24 @@
+"""The composer's own few decisions; what it composes is seen in tests/e2e."""
+
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from mirosd import logs
+from mirosd.core.settings import DiscoverySettings, LogSettings, Settings
+from mirosd.daemon import Daemon
+
+
+def test_a_reload_says_what_takes_effect_with_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log's level changes at once; every other section that was changed is named."""
+    levels: list[str] = []
+    monkeypatch.setattr(logs, "configure", lambda _format, level: levels.append(level))
+    edited = replace(
+        Settings(), system="other", discovery=DiscoverySettings(aliens="deny"), log=LogSettings(level="debug")
+    )
+    with capture_logs() as lines:
+        Daemon(Settings()).reload(lambda: edited)
+
+    assert ["debug"] == levels
+    assert [["system", "discovery"]] == [line["restart_needed_for"] for line in lines if line["event"] == "reloaded"]
