@@ -26,6 +26,7 @@ _CURES = {
     "daemon": "its broker is there and its mirosd is not: start mirosd on that host",
     "daemon(silent)": "its mirosd took the challenge and did not answer: see its log there, restart it",
     "key": "the keys differ: give both hosts the same mesh.key",
+    "no_key": "do it on a host that has the network's key, or lay that down here beside the others and restart mirosd",
     "version": "the two daemons share no protocol version: update the older one",
     "system": "that host belongs to another mesh: compare `system` in both configurations",
     "self": "the address is this host's own; nothing to do",
@@ -51,6 +52,8 @@ _CURES = {
     "finds others, and their searches do not find it",
     "deaf": "free memory or disk on this host (rabbitmqctl status tells which alarm), or restart its RabbitMQ",
     "peers_file": "the last good list stays in force; check the state directory's space and owner",
+    "too_many_watches": "end a watch that is on (mirosctl trace, spy, record), or wait until one ends",
+    "too_many_recalls": "end one of the `mirosctl charts --watch`, or ask again in a minute",
     "node_conflict": "two hosts share one state directory's identity: remove node.json on the copy and restart it",
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from mirosd_client.control import ControlConnection
+from mirosd_client.dial import Dial
 from mirosd_client.errors import MirosdError
 
 PATIENCE_S = 0.5
@@ -26,6 +27,19 @@ def complete_peers(context: click.Context, _parameter: click.Parameter, begun: s
 def complete_hosts(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Give the hosts added here that begin so."""
     return _beginning(begun, {row["host"] for row in _ask(context, "hosts_list") if row["source"] == "local"})
+
+
+def complete_charts(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Give the names of charts, on whichever host, that begin so."""
+    from mirosctl.recalling import charts_of  # noqa: PLC0415 -- for these words alone
+    from mirosd_client.snoop_view import SnoopView  # noqa: PLC0415
+
+    try:
+        with SnoopView(getattr(context.obj, "socket", None), timeout_s=PATIENCE_S) as view:
+            rows, _ = charts_of(view, Dial(), PATIENCE_S)
+    except MirosdError:
+        return []
+    return _beginning(begun, {row.chart for row in rows})
 
 
 def _beginning(begun: str, words: set[str]) -> list[str]:

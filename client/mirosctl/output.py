@@ -25,7 +25,12 @@ def show_json(command: str, document: dict[str, Any]) -> None:
 
 def show_json_line(command: str, document: dict[str, Any]) -> None:
     """Print one object in one line, for what goes on until the caller ends it."""
-    click.echo(json.dumps({"schema": f"mirosctl.{command}/1", **document}, sort_keys=True))
+    click.echo(json_line(command, document))
+
+
+def json_line(command: str, document: dict[str, Any]) -> str:
+    """Give one object in one line."""
+    return json.dumps({"schema": f"mirosctl.{command}/1", **document}, sort_keys=True)
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,14 +1,18 @@
 """What all commands have in common: options anywhere, exit codes, and a quick start."""
 
 import json
+import pkgutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from mirosctl import commands
+from mirosctl.main import VERBS as NAMES
 from mirosctl.main import main
 from tests.mirosctl.conftest import Run
 from tests.mirosctl.fake_daemon import FakeDaemon
@@ -38,6 +42,8 @@ VERBS = [
     ["hosts", "add", "h"],
     ["hosts", "remove", "h"],
     ["hosts", "reload"],
+    ["trace"],
+    ["spy"],
     ["wait"],
 ]
 
@@ -83,7 +89,9 @@ def test_every_command_has_help_and_the_common_options(words: list[str]) -> None
     assert "--socket PATH" in result.output
 
 
-@pytest.mark.parametrize("words", [["peers"], ["peers", "forget"], ["recce"], ["scout"], ["cache"], ["hosts"]])
+@pytest.mark.parametrize(
+    "words", [["peers"], ["peers", "forget"], ["recce"], ["scout"], ["cache"], ["hosts"], ["trace"], ["spy"]]
+)
 def test_help_has_examples(words: list[str]) -> None:
     """Each on a line of its own, as it is typed."""
     result = CliRunner().invoke(main, [*words, "--help"])
@@ -172,3 +180,13 @@ def test_a_command_imports_little(daemon: FakeDaemon) -> None:
 
     assert not {"miros", "pika", "cryptography", "rich"} & imported_by("--socket", daemon.path, "--json", "peers")
     assert {"miros", "pika", "cryptography", "rich"} & imported_by("--socket", daemon.path, "peers") == {"rich"}
+
+
+def test_every_verb_is_listed_and_loads() -> None:
+    """Each module of commands is a verb, and `mirosctl` has a command of its name."""
+    context = click.Context(main)
+    loaded = {name: main.get_command(context, name) for name in main.list_commands(context)}
+
+    assert sorted(module.name for module in pkgutil.iter_modules(commands.__path__)) == sorted(NAMES)
+    assert {name: command.name for name, command in loaded.items() if command} == {name: name for name in NAMES}
+    assert main.get_command(context, "no_such_verb") is None

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from mirosctl.main import main
 from mirosd_client.control import ControlConnection
 from mirosd_client.messages import Closing, Fate
 from mirosd_client.wire import Network, Settled
@@ -149,8 +148,3 @@ def test_too_much_is_1(daemon: FakeDaemon, run: Run) -> None:
     assert result.exit_code == 1
     assert "the limit is 262144" in result.stderr
     assert daemon.events == []
-
-
-def test_the_command_is_listed() -> None:
-    """`mirosctl` knows it."""
-    assert "send" in main.commands

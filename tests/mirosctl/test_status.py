@@ -14,6 +14,7 @@ STATUS = {
     "node": "0123456789abcdef0123456789abcdef",
     "name": "h1",
     "system": "default",
+    "networks": ["mesh", "snoop_trace"],
     "version": "0.1.0",
     "uptime_s": 7.25,
     "broker": {"address": "127.0.0.1:5672", "state": "connected", "detail": ""},
@@ -32,6 +33,7 @@ def test_a_ready_daemon(daemon: FakeDaemon, run: Run) -> None:
     assert [line.rstrip() for line in result.stdout.splitlines()] == [
         "host      h1 (node 0123456789abcdef0123456789abcdef)",
         "system    default",
+        "networks  mesh, snoop_trace",
         "state     ready",
         "version   0.1.0, up 7.2 s",
         "broker    127.0.0.1:5672 connected",

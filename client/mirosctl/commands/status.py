@@ -36,6 +36,7 @@ def _pairs(result: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("host", f"{result['name']} (node {result['node']})"),
         ("system", str(result["system"])),
+        *((("networks", ", ".join(result["networks"])),) if "networks" in result else ()),
         ("state", str(result["state"])),
         ("version", f"{result['version']}, up {duration(result['uptime_s'])}"),
         ("broker", " ".join(str(broker[key]) for key in ("address", "state", "detail") if broker.get(key))),
