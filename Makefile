@@ -9,7 +9,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=
 PRIVATE := $(AS_ROOT) $(BIN)/python -m tests.lab.enter -- env HYPOTHESIS_STORAGE_DIRECTORY=/run/lab/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check coverage bench soak faults simulate help
+.PHONY: demo test check coverage bench soak faults simulate pictures help
 
 demo: $(READY) ## two hosts in private network namespaces find each other and talk; DEMO_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m tests.lab.demo $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
@@ -36,6 +36,9 @@ faults: $(READY) ## each fault by name, and what became of every event; ONLY=NAM
 
 simulate: $(READY) ## many hosts in one process, random faults: each event accounted for; SEEDS=1000 FIRST=0
 	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(FIRST),--first '$(FIRST)')
+
+pictures: $(READY) ## those of docs/pictures: horse archers fight on three hosts, and one terminal shows it
+	@$(PRIVATE) $(BIN)/python -m examples.pictures
 
 check: $(READY) ## formatter, linter, types, import floors: before each commit
 	$(BIN)/ruff format --check .

@@ -14,6 +14,7 @@ blocking_pika   worker: the same with BlockingConnection
 clients         worker: mirosd_client.Client to Client
 charts          worker: networked statechart to networked statechart, and miros alone
 transmit        worker: what `transmit()` costs the thread of a chart
+snoop           worker: what it costs to be seen, for a chart and for the mesh beside it
 processes       what the daemon and the commands cost: start, memory, idle wake-ups, wall time
 report          medians, ranges, ratios, goals; the table
 machine         what all of it ran on

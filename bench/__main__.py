@@ -1,4 +1,4 @@
-"""The command line: `python -m bench [--rounds N] [--quick] [--json FILE]`, on the lab's private machine."""
+"""The command line: `python -m bench [--rounds N] [--quick] [--only PART] [--json FILE]`, in the lab."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.machine import describe
 from bench.report import render, summary
-from bench.rounds import QUICK, Figures, Scale, measure
+from bench.rounds import PARTS, QUICK, Figures, Scale, measure
 from bench.stage import staged
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -18,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="what an event costs, beside what it costs without us")
     parser.add_argument("--rounds", type=int, default=5, help="each measures everything once")
     parser.add_argument("--quick", action="store_true", help="short measurements: a look, no figures to keep")
+    parser.add_argument("--only", action="append", choices=PARTS, help="measure this alone; may be given again")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="write the figures here")
     arguments = parser.parse_args()
     scale = QUICK if arguments.quick else Scale()
@@ -31,7 +32,7 @@ def main() -> None:
     with staged() as stage:
         machine = describe(stage.brokers[0])
         while len(rounds) < arguments.rounds:
-            rounds.append(measure(stage, scale, tell))
+            rounds.append(measure(stage, scale, tell, arguments.only or PARTS))
     results = {
         "schema": "bench/1",
         "machine": machine,

@@ -57,6 +57,18 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row("miros alone, spied", "alone_spied.events_per_s"),
         Row("chart to chart, spied", "chart_spied.events_per_s", "alone_spied.events_per_s", Goal(at_least=0.8)),
     ),
+    "to be seen": (
+        Row("a moving chart, unrecorded, events/s", "unrecorded.events_per_s"),
+        Row("recorded, events/s", "recorded.events_per_s", "unrecorded.events_per_s", Goal(at_least=0.8)),
+        Row("and watched, events/s", "watched.events_per_s", "unrecorded.events_per_s", Goal(at_least=0.8)),
+        Row("of its lines, dropped, %", "watched.dropped_percent"),
+        Row("client to client, idle, p50, ms", "mesh_untraced.p50_ms"),
+        Row("beside 20,000 traces/s, p50, ms", "mesh_traced.p50_ms", "mesh_untraced.p50_ms", Goal(at_most=1.2)),
+        Row("client to client, idle, p99, ms", "mesh_untraced.p99_ms"),
+        Row("beside 20,000 traces/s, p99, ms", "mesh_traced.p99_ms", "mesh_untraced.p99_ms"),
+        Row("of these at the viewer, traces/s", "traces.seen_per_s"),
+        Row("dropped on their way to it, traces", "traces.missing"),
+    ),
     "of all ways together, events": (
         Row("accepted and not arrived", "all.lost", "", Goal(at_most=0)),
         Row("twice or out of order", "all.astray", "", Goal(at_most=0)),

@@ -1,10 +1,12 @@
-"""What both example programs do around their chart: options, traces, running, the figures at the end."""
+"""What the example programs do around their charts: options, traces, running, the figures at the end."""
 
 import argparse
+import contextlib
 import json
 import signal
 import threading
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,19 @@ def run(chart: Any, start: Any, seconds: float, figures: Path | None) -> None:
 
     Its terminal shows what it does (its name blue) and what the charts of all other programs do (purple).
     """
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
     chart.enable_snoop_trace()
-    with chart:
-        chart.start_at(start)
-        done.wait(seconds)
+    run_all([(chart, start)], seconds)
     if figures is not None:
         names = ("transmitted", "received", "received_from_other")
         figures.write_text(json.dumps({"chart": chart.name} | {name: getattr(chart, name) for name in names}) + "\n")
+
+
+def run_all(starts: Iterable[tuple[Any, Any]], seconds: float) -> None:
+    """Run charts, each from its state, for so long, or until SIGTERM or Ctrl-C; then close them."""
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    with contextlib.ExitStack() as stack:
+        for chart, start in starts:
+            stack.enter_context(chart).start_at(start)
+        done.wait(seconds)

@@ -47,6 +47,7 @@ def test_a_missed_goal_shows_in_the_table() -> None:
 def test_every_row_names_what_a_round_measures() -> None:
     """Ways and figures are spelled as rounds.py spells them: a row that is misspelled would just be missing."""
     ways = {"raw", "blocking", "client", "chart", "chart_spied", "alone", "alone_spied", "all", "daemon", "command"}
+    ways |= {"unrecorded", "recorded", "watched", "mesh_untraced", "mesh_traced", "traces"}
     ways |= {f"transmit_{state}" for state in ("baseline", "alive", "stopped", "dead")}
 
     for row in (row for rows in TABLE.values() for row in rows):
