@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from mirosd_client.messages import Subscribe, Subscribed, encode_message
 from mirosd_client.wire import Network
 from tests.e2e.stage import Stage, staged
 from tests.lab.broker import Broker
 from tests.lab.mirosd import ROOT
 from tests.lab.namespaces import Host, Lan
 from tests.lab.waiting import until
+from tests.localapi.live import Raw
 from tests.soak import figures
 
 pytestmark = pytest.mark.lab
@@ -90,6 +92,17 @@ def meshed(stage: Stage, *names: str, **delivery: Any) -> None:
         daemon.wait_ready(60)
     for name in names:
         stage.wait_alive(name, len(names) - 1)
+
+
+@contextmanager
+def sending(stage: Stage) -> Iterator[tuple[Crew, Crew]]:
+    """Give a program with a sender on h1 and one on h2 that hears it; the hosts see each other alive."""
+    meshed(stage, "h1", "h2")
+    with (
+        crew(stage, "h1", ("sender", "parcel.any", "nothing")) as here,
+        crew(stage, "h2", ("there", "none", "parcel.#")) as there,
+    ):
+        yield here, there
 
 
 def counters(stage: Stage, host: str) -> dict[str, int]:
@@ -216,92 +229,81 @@ def test_a_dead_peer_costs_its_own_events_alone(lan: Lan, brokers: dict[str, Bro
 
 def test_events_go_before_instrumentation(lan: Lan, brokers: dict[str, Broker]) -> None:
     """In a flood of spy lines no event is lost or refused; lines are shed instead, and counted."""
-    with staged(lan, brokers) as stage:
-        meshed(stage, "h1", "h2")
-        with (
-            crew(stage, "h1", ("sender", "parcel.any", "nothing")) as here,
-            crew(stage, "h2", ("there", "none", "parcel.#")) as there,
-        ):
-            here.do("stream", "sender", bytes=100, per_s=500)
-            here.do("snoop", network=Network.SNOOP_TRACE, count=1000)
-            here.do("snoop", network=Network.SNOOP_SPY, count=200_000)
-            during = there.heard("there", "sender")[0]
-            sent, refused = here.do("halt", "sender").values()
-            until(lambda: there.heard("there", "sender")[0] == sent, what="every event handled")
-            until(lambda: here.do("counters")["waiting"] == 0, what="all settled")
-            client, counted = here.do("counters"), counters(stage, "h1")
-            print(f"{during} of {sent} events handled during the flood; {client}; {counted}")
+    with staged(lan, brokers) as stage, sending(stage) as (here, there), Raw(stage.lan["h2"].socket) as viewer:
+        viewer.hello()
+        for number, network in enumerate(("snoop_trace", "snoop_spy"), 1):
+            viewer.send(encode_message(Subscribe(number, network, "#")))
+            assert isinstance(viewer.message(), Subscribed)
+        here.do("stream", "sender", bytes=100, per_s=500)
+        here.do("snoop", network=Network.SNOOP_TRACE, count=1000)
+        here.do("snoop", network=Network.SNOOP_SPY, count=200_000)
+        during = there.heard("there", "sender")[0]
+        sent, refused = here.do("halt", "sender").values()
+        until(lambda: there.heard("there", "sender")[0] == sent, what="every event handled")
+        until(lambda: here.do("counters")["waiting"] == 0, what="all settled")
+        client, counted = here.do("counters"), counters(stage, "h1")
+        print(f"{during} of {sent} events handled during the flood; {client}; {counted}")
 
-            assert (sent, sent, 0, 0) == there.heard("there", "sender")
-            assert (0, 0, 0) == (refused, client["expired"], client["uninsured"])
-            assert client["snoop_refused"] + counted.get("snoop_spy_shed", 0) > 0
-            assert counted.get("snoop_trace_shed", 0) / 1000 <= counted.get("snoop_spy_shed", 0) / 200_000
+        assert (sent, sent, 0, 0) == there.heard("there", "sender")
+        assert (0, 0, 0) == (refused, client["expired"], client["uninsured"])
+        assert client["snoop_refused"] + counted.get("snoop_spy_shed", 0) > 0
+        assert counted.get("snoop_trace_shed", 0) / 1000 <= counted.get("snoop_spy_shed", 0) / 200_000
 
 
 def test_a_broker_in_alarm_is_shown_and_loses_nothing(lan: Lan, brokers: dict[str, Broker]) -> None:
     """For five seconds h2's broker takes nothing: both hosts say so, and afterwards everything arrives."""
     alarm = "{resource_limit, memory, node()}"
-    with staged(lan, brokers) as stage:
-        meshed(stage, "h1", "h2")
+    with staged(lan, brokers) as stage, sending(stage) as (here, there):
         owed = Owed(stage, "h2")
-        with (
-            crew(stage, "h1", ("sender", "parcel.any", "nothing")) as here,
-            crew(stage, "h2", ("there", "none", "parcel.#")) as there,
-        ):
-            here.do("stream", "sender", bytes=100, per_s=500)
-            brokers["h2"].call(f"rabbit_alarm:set_alarm({{{alarm}, []}}), ok.")
-            try:
-                until(lambda: owed.look()["alarm"], what="the alarm is shown")
-                until(lambda: stage.daemons["h1"].peers()["h2"] == "suspect", what="the peer is suspect")
-                assert ["blocked"] == [peer["reason"] for peer in stage.daemons["h1"].ask("peers")["peers"]]
-                until(lambda: stage.daemons["h2"].ask("status")["broker"]["state"] == "blocked", what="shown there too")
-                ours, theirs = stage.daemons["h1"].ctl("status"), stage.daemons["h2"].ctl("status", check=False)
-                until(lambda: (owed.look()["alarm"] or {}).get("for_s", 0) >= 5, what="five seconds of alarm")
-                assert "low on memory" == owed.look()["alarm"]["reason"]
-            finally:
-                brokers["h2"].call(f"rabbit_alarm:clear_alarm({alarm}), ok.")
-            until(lambda: owed.look()["alarm"] is None, what="the alarm is over")
-            stage.wait_alive("h1")
-            stage.daemons["h2"].wait_ready()
-            sent, refused = here.do("halt", "sender").values()
-            until(lambda: there.heard("there", "sender")[0] == sent, what="every event handled")
+        here.do("stream", "sender", bytes=100, per_s=500)
+        brokers["h2"].call(f"rabbit_alarm:set_alarm({{{alarm}, []}}), ok.")
+        try:
+            until(lambda: owed.look()["alarm"], what="the alarm is shown")
+            until(lambda: stage.daemons["h1"].peers()["h2"] == "suspect", what="the peer is suspect")
+            assert ["blocked"] == [peer["reason"] for peer in stage.daemons["h1"].ask("peers")["peers"]]
+            until(lambda: stage.daemons["h2"].ask("status")["broker"]["state"] == "blocked", what="shown there too")
+            ours, theirs = stage.daemons["h1"].ctl("status"), stage.daemons["h2"].ctl("status", check=False)
+            until(lambda: (owed.look()["alarm"] or {}).get("for_s", 0) >= 5, what="five seconds of alarm")
+            assert "low on memory" == owed.look()["alarm"]["reason"]
+        finally:
+            brokers["h2"].call(f"rabbit_alarm:clear_alarm({alarm}), ok.")
+        until(lambda: owed.look()["alarm"] is None, what="the alarm is over")
+        stage.wait_alive("h1")
+        stage.daemons["h2"].wait_ready()
+        sent, refused = here.do("halt", "sender").values()
+        until(lambda: there.heard("there", "sender")[0] == sent, what="every event handled")
 
-            assert (sent, sent, 0, 0) == there.heard("there", "sender")
-            assert 0 == refused
-            assert "low on memory" in ours.stdout
-            assert 5 == theirs.returncode
-            assert "takes no messages: it is low on memory" in theirs.stdout
-            assert owed.peak_bytes > 0
-            until(lambda: owed.look()["pending_bytes"] == 0, what="nothing is owed")
+        assert (sent, sent, 0, 0) == there.heard("there", "sender")
+        assert 0 == refused
+        assert "low on memory" in ours.stdout
+        assert 5 == theirs.returncode
+        assert "takes no messages: it is low on memory" in theirs.stdout
+        assert owed.peak_bytes > 0
+        until(lambda: owed.look()["pending_bytes"] == 0, what="nothing is owed")
 
 
 @pytest.mark.parametrize("restarted", ["h1", "h2"])
 def test_a_restart_under_load_loses_nothing(lan: Lan, brokers: dict[str, Broker], restarted: str) -> None:
     """SIGTERM and a new start of the sender's or the receiver's daemon at 500 events/s: all arrive once, in order."""
-    with staged(lan, brokers) as stage:
-        meshed(stage, "h1", "h2")
+    with staged(lan, brokers) as stage, sending(stage) as (here, there):
         daemon, witness = stage.daemons[restarted], "h2" if restarted == "h1" else "h1"
-        with (
-            crew(stage, "h1", ("sender", "parcel.any", "nothing")) as here,
-            crew(stage, "h2", ("there", "none", "parcel.#")) as there,
-        ):
-            here.do("stream", "sender", bytes=100, per_s=500)
-            until(lambda: there.heard("there", "sender")[0] > 500, what="a second of events")
-            status = daemon.stop()
-            until(lambda: stage.daemons[witness].peers()[restarted] == "left", what="its farewell was heard")
-            daemon.start()
-            stage.wait_alive("h1")
-            stage.wait_alive("h2")
-            so_far = there.heard("there", "sender")[0]
-            until(lambda: there.heard("there", "sender")[0] > so_far + 500, what="another second of events")
-            sent, refused = here.do("halt", "sender").values()
-            until(lambda: there.heard("there", "sender")[0] == sent, what="every event handled")
-            until(lambda: here.do("counters")["waiting"] == 0, what="all settled")
-            client = here.do("counters")
+        here.do("stream", "sender", bytes=100, per_s=500)
+        until(lambda: there.heard("there", "sender")[0] > 500, what="a second of events")
+        status = daemon.stop()
+        until(lambda: stage.daemons[witness].peers()[restarted] == "left", what="its farewell was heard")
+        daemon.start()
+        stage.wait_alive("h1")
+        stage.wait_alive("h2")
+        so_far = there.heard("there", "sender")[0]
+        until(lambda: there.heard("there", "sender")[0] > so_far + 500, what="another second of events")
+        sent, refused = here.do("halt", "sender").values()
+        until(lambda: there.heard("there", "sender")[0] == sent, what="every event handled")
+        until(lambda: here.do("counters")["waiting"] == 0, what="all settled")
+        client = here.do("counters")
 
-            assert 0 == status
-            assert (sent, sent, 0, 0) == there.heard("there", "sender")
-            assert (0, 0, 0, 0) == (refused, *(client[name] for name in ("expired", "uninsured", "evicted")))
+        assert 0 == status
+        assert (sent, sent, 0, 0) == there.heard("there", "sender")
+        assert (0, 0, 0, 0) == (refused, *(client[name] for name in ("expired", "uninsured", "evicted")))
 
 
 def test_a_stop_waits_for_no_dead_peer(lan: Lan, brokers: dict[str, Broker]) -> None:
@@ -321,28 +323,21 @@ def test_a_stop_waits_for_no_dead_peer(lan: Lan, brokers: dict[str, Broker]) -> 
 
 def test_a_restart_while_a_peer_is_out_of_reach_loses_nothing(lan: Lan, brokers: dict[str, Broker]) -> None:
     """The new start is handed its programs' events before it has proved the peer again; they wait for it."""
-    with staged(lan, brokers) as stage:
-        meshed(stage, "h1", "h2")
-        with (
-            crew(stage, "h1", ("sender", "parcel.any", "nothing")) as here,
-            crew(stage, "h2", ("there", "none", "parcel.#")) as there,
-        ):
-            here.do("stream", "sender", bytes=100, per_s=500)
-            until(lambda: there.heard("there", "sender")[0] > 500, what="a second of events")
-            lan.unplug(lan["h2"])
-            assert 0 == stage.daemons["h1"].stop()
-            stage.daemons["h1"].start()
-            stage.daemons["h1"].wait_ready(60)
-            until(lambda: stage.daemons["h1"].ask("status")["clients"], what="the program is connected again")
-            taken = here.do("halt", "sender")["sent"]
-            until(
-                lambda: stage.daemons["h1"].ask("clients")["clients"][0]["last_taken"] >= taken, what="all handed over"
-            )
-            lan.plug(lan["h2"])
-            stage.wait_alive("h1")
-            sent = here.send("sender", 500)
-            until(lambda: there.heard("there", "sender")[0] == sent, what="every event handled")
-            client = here.do("counters")
+    with staged(lan, brokers) as stage, sending(stage) as (here, there):
+        here.do("stream", "sender", bytes=100, per_s=500)
+        until(lambda: there.heard("there", "sender")[0] > 500, what="a second of events")
+        lan.unplug(lan["h2"])
+        assert 0 == stage.daemons["h1"].stop()
+        stage.daemons["h1"].start()
+        stage.daemons["h1"].wait_ready(60)
+        until(lambda: stage.daemons["h1"].ask("status")["clients"], what="the program is connected again")
+        taken = here.do("halt", "sender")["sent"]
+        until(lambda: stage.daemons["h1"].ask("clients")["clients"][0]["last_taken"] >= taken, what="all handed over")
+        lan.plug(lan["h2"])
+        stage.wait_alive("h1")
+        sent = here.send("sender", 500)
+        until(lambda: there.heard("there", "sender")[0] == sent, what="every event handled")
+        client = here.do("counters")
 
-            assert (sent, sent, 0, 0) == there.heard("there", "sender")
-            assert (0, 0, 0) == tuple(client[name] for name in ("expired", "uninsured", "evicted"))
+        assert (sent, sent, 0, 0) == there.heard("there", "sender")
+        assert (0, 0, 0) == tuple(client[name] for name in ("expired", "uninsured", "evicted"))
