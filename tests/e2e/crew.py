@@ -10,6 +10,8 @@ Commands on stdin, one JSON object a line, each answered by one on stdout:
     {"do": "limit", "chart": name, "count": n}    {}: it stands still in its handler after n events; null: it goes on
     {"do": "report"}                              {"heard": {chart: {sender: [latest, count, missing, astray]}}}
     {"do": "snoop", "network": n, "count": c}     {}: tells so many lines, as fast as it can
+    {"do": "step", "chart": name, "count": c, "per_s": p}  {"steps": n}: its witness is told of so many moves, into
+                                                           states with long names and a number; n is the last one's
     {"do": "counters"}                            the client's
 
 What is not accepted is sent again until it is, and counted as refused once each time.
@@ -23,6 +25,7 @@ import time
 from typing import Any
 
 from mirosd_client import Event, NetworkedActiveObject, return_status, signals, spy_on
+from mirosd_client.shell.witness import Step
 from mirosd_client.wire import Network
 from tests.soak.talker import take
 
@@ -108,6 +111,7 @@ class Script:
         self.charts = charts
         self.senders = {name: Sender(chart) for name, chart in charts.items()}
         self.client = next(iter(charts.values())).client
+        self.steps = 0
 
     def do(self, do: str, chart: str = "", **arguments: Any) -> dict[str, Any]:
         """Give the answer to one command."""
@@ -131,9 +135,23 @@ class Script:
                 for _ in range(arguments["count"]):
                     self.client.send("L", b"l" * 200, "json", routing_key=network.name, network=network)
                 return {}
+            case "step":
+                self._step(self.charts[chart], arguments["count"], arguments["per_s"])
+                return {"steps": self.steps}
             case "counters":
                 return self.client.counters()
         raise ValueError(do)
+
+    def _step(self, chart: Member, count: int, per_s: float) -> None:
+        """Tell of moves: lines of 500 bytes."""
+        witness, long, began_s = chart.witness, "s" * 300, time.monotonic()
+        assert witness is not None
+        for n in range(1, count + 1):
+            self.steps += 1
+            state = f"{long}_{self.steps}"
+            witness.stepped(Step(chart.name, "Turn", "s", state, True, time.time(), witness.now(), None, None))
+            if n % 100 == 0 and (wait_s := began_s + n / per_s - time.monotonic()) > 0:
+                time.sleep(wait_s)
 
     def _sent(self, chart: str) -> dict[str, Any]:
         return {"sent": self.senders[chart].sent, "refused": self.senders[chart].refused}
