@@ -9,6 +9,7 @@ the feed's sieve says, at once: so nobody is woken for what nobody asked for.
 No step takes a lock: each queue is a deque, whose every operation is atomic in CPython.
 """
 
+import functools
 import threading
 import time
 from collections import Counter, deque
@@ -196,18 +197,18 @@ class Recorder:
 
 
 class ChartWitness:
-    """The witness of one chart (shell/witness.py), which knows its number."""
+    """The witness of one chart (shell/witness.py), which knows its number.
 
-    __slots__ = ("_note", "_number", "now")
+    Attributes:
+        now: reads the program's clock.
+        stepped: notes a step.
+    """
+
+    __slots__ = ("now", "stepped")
 
     def __init__(self, recorder: Recorder, number: int) -> None:
-        self._number = number
-        self._note = recorder._note
         self.now = recorder.now
-
-    def stepped(self, step: Step) -> None:
-        """Note it."""
-        self._note(self._number, step)
+        self.stepped: Callable[[Step], None] = functools.partial(recorder._note, number)
 
 
 def kind_of(deed: Deed) -> Kind:
@@ -247,9 +248,10 @@ def line_of(entry: Entry, client: str, host: str, line: int = 0) -> SnoopLine:
             line=line,
             cause=cause,
         )
-    states = (deed.start_state, deed.end_state) if isinstance(deed, Step) and deed.moved else ("", "")
+    kind = kind_of(deed)
+    states = (deed.start_state, deed.end_state) if kind == "trace" and isinstance(deed, Step) else ("", "")
     return SnoopLine(
-        kind_of(deed),
+        kind,
         deed.chart,
         deed.wall_time_s,
         deed.signal,

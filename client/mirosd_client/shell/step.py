@@ -23,7 +23,7 @@ from miros.hsm import Attribute, HsmEventProcessor
 from mirosd_client.cause import HANDLING, Origin, handling
 from mirosd_client.shell.decoration import is_decorated
 from mirosd_client.shell.signal_table import INTERNAL_SIGNALS
-from mirosd_client.shell.witness import Step, Witness
+from mirosd_client.shell.witness import Witness, make_step
 
 log = logging.getLogger("mirosd_client.chart")
 
@@ -188,10 +188,8 @@ class Stepped:
         has_moved: bool,
     ) -> None:
         event, cause = (None, HANDLING.event) if origin is None else origin
-        end_state = self.state.fun.__name__
-        witness.stepped(
-            Step(str(self.name), signal, start_state, end_state, has_moved, time.time(), began, event, cause)
-        )
+        states = start_state, self.state.fun.__name__
+        witness.stepped(make_step((str(self.name), signal, *states, has_moved, time.time(), began, event, cause)))
 
     def _note_fault(self, error: Exception) -> None:
         signal, state = getattr(self._event, "signal_name", "?"), self.state.fun.__name__

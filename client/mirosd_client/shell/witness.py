@@ -4,7 +4,9 @@ The vital signs are on every chart. The witness is told of each step that people
 see; a networked program has one (recorder.py).
 """
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from mirosd_client.event_id import EventId
 
@@ -44,6 +46,10 @@ class Step(NamedTuple):
     hlc: int
     event: EventId | None
     cause: EventId | None
+
+
+make_step: Callable[[tuple[Any, ...]], Step] = partial(tuple.__new__, Step)
+"""Makes a Step of its fields, in half the time of the call of its class."""
 
 
 class Witness(Protocol):
