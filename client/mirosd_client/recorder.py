@@ -28,8 +28,8 @@ MAX_LINES = 7000
 and a cause of its own (measured)."""
 MAX_CHARS = 2 * 1024 * 1024
 """Of all texts together: long remarks must not take more room than steps do."""
-MAX_LIVE_LINES = 4000
-"""That wait to be sent: 0.2 s of 20,000 a second; a busy program leaves its client's thread no turn for a while."""
+MAX_LIVE_LINES = 8000
+"""That wait to be sent: 0.4 s of 20,000 a second; a busy program leaves its client's thread no turn for a while."""
 
 
 class Sent(NamedTuple):

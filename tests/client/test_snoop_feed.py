@@ -9,7 +9,7 @@ from mirosd_client.event_id import EventId
 from mirosd_client.messages import Watched
 from mirosd_client.recorder import MAX_LIVE_LINES
 from mirosd_client.runs import MAX_RUN_BYTES, MAX_RUN_ITEMS
-from mirosd_client.snoop_feed import LOST_S
+from mirosd_client.snoop_feed import GATHER_S, LOST_S
 from mirosd_client.snoop_line import LINES_SIGNAL, decode_lines
 from tests.client.snoop_source import CLIENT, SPY, TRACE, Source
 
@@ -125,7 +125,7 @@ def test_the_ancestors_broadcasts_go_out_though_nothing_is_enabled(source: Sourc
 
 
 def test_the_first_line_of_a_pause_goes_at_once_and_the_next_together(source: Source) -> None:
-    """Under load a record every 20 ms."""
+    """Under load a record every GATHER_S."""
     source.feed.enable(1, TRACE, True)
     source.watch(BOTH)
     source.reactor.advance(1.0)
@@ -135,9 +135,9 @@ def test_the_first_line_of_a_pause_goes_at_once_and_the_next_together(source: So
 
     for _ in range(5):
         source.move()
-        source.reactor.advance(0.003)
+        source.reactor.advance(GATHER_S / 7)
     assert 1 == len(source.records)
-    source.reactor.advance(0.006)
+    source.reactor.advance(GATHER_S / 2)
     assert (2, 6) == (len(source.records), len(source.lines()))
     source.move()
     source.watch(BOTH)
