@@ -60,8 +60,8 @@ class Evening:
     def __init__(self, stage: Stage, talkers: dict[str, Talkers]) -> None:
         self.stage, self.talkers = stage, talkers
         self.file = str(stage.lan["h3"].directory / "evening.jsonl")
-        self.recorder = Tool(stage.lan["h3"], "record", self.file, "--force")
-        self.viewer = Tool(stage.lan["h1"], "trace", "--sequence")
+        self.recorder = Tool(stage.lan["h3"], "record", self.file, *SCRIPT, "--force")
+        self.viewer = Tool(stage.lan["h1"], "trace", *SCRIPT, "--sequence")  # the daemons' charts move too
 
     def moves(self) -> dict[str, list[str]]:
         """Give what each chart has moved for, without coughs."""

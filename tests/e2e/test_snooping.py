@@ -41,6 +41,7 @@ from tests.e2e.stage import Stage, staged
 from tests.lab.broker import PASSWORD, USER, Broker
 from tests.lab.mirosd import Daemon
 from tests.lab.namespaces import Lan
+from tests.lab.waiting import until
 from tests.localapi.live import Raw
 
 pytestmark = pytest.mark.lab
@@ -65,7 +66,7 @@ class Program(Raw):
         self.send(encode_message(Hello([1], self.secret, "test", 1, has_charts)))
         self.id = self.next(Welcome).client
 
-    def next(self, kind: type[T]) -> T:
+    def next(self, kind: Any) -> Any:
         """Give the next thing of a kind that it is told, or was told and has not been asked for."""
         while True:
             for said in self._unread:
@@ -127,14 +128,18 @@ class Program(Raw):
 
     def recall(self, what: str, *hosts: str, **args: Any) -> tuple[str, dict[str, dict[str, Any]]]:
         """Recall, until each of these hosts has answered; gives the recall's id, and the rows by host."""
-        while True:
-            recall = secrets.token_hex(16)
-            self.begin("recall", id=recall, what=what, hosts=hosts, **args)
-            rows = {host: self.row(host) for host in hosts}
-            sources = self.next(Done).result["sources"]
-            if all(row["refused"] != "unanswered" for row in rows.values()):  # else a host was slower than a second
-                assert sources == sum(row["sources"] for row in rows.values())
-                return recall, rows
+        return until(lambda: self._recall(what, hosts, args), what=f"the answer of {', '.join(hosts)}")
+
+    def _recall(self, what: str, hosts: tuple[str, ...], args: Any) -> tuple[str, dict[str, dict[str, Any]]] | None:
+        """Recall once; None when a host was slower than a second, or has not said its name yet."""
+        recall, rows = secrets.token_hex(16), {}
+        self.begin("recall", id=recall, what=what, hosts=hosts, **args)
+        while not isinstance(said := self.next(Row | Done), Done):
+            rows[said.row["host"]] = said.row
+        if set(rows) != set(hosts) or any(row["refused"] == "unanswered" for row in rows.values()):
+            return None
+        assert said.result["sources"] == sum(row["sources"] for row in rows.values())
+        return recall, rows
 
 
 class Tap:
