@@ -18,24 +18,30 @@ if TYPE_CHECKING:
     from mirosd_client.client import Client as Client
     from mirosd_client.codec import register as register
     from mirosd_client.control import ControlConnection as ControlConnection
+    from mirosd_client.event_id import Addressee as Addressee
+    from mirosd_client.line_watch import LineWatch as LineWatch
     from mirosd_client.nets import MirosNets as MirosNets
     from mirosd_client.networked import NetworkedActiveObject as NetworkedActiveObject
     from mirosd_client.networked import NetworkedFactory as NetworkedFactory
     from mirosd_client.peer_watch import PeerWatch as PeerWatch
     from mirosd_client.receipt import Receipt as Receipt
     from mirosd_client.received import Received as Received
+    from mirosd_client.snoop_line import SnoopLine as SnoopLine
     from mirosd_client.subscription import Subscription as Subscription
 
 _HOME = {
+    "Addressee": "mirosd_client.event_id",
     "Client": "mirosd_client.client",
     "ControlConnection": "mirosd_client.control",
     "Event": "mirosd_client.shell",
+    "LineWatch": "mirosd_client.line_watch",
     "MirosNets": "mirosd_client.nets",
     "NetworkedActiveObject": "mirosd_client.networked",
     "NetworkedFactory": "mirosd_client.networked",
     "PeerWatch": "mirosd_client.peer_watch",
     "Receipt": "mirosd_client.receipt",
     "Received": "mirosd_client.received",
+    "SnoopLine": "mirosd_client.snoop_line",
     "Subscription": "mirosd_client.subscription",
     "register": "mirosd_client.codec",
     "return_status": "mirosd_client.shell",

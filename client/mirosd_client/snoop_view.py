@@ -160,6 +160,10 @@ class SnoopView:
             recollection.take(item, time.monotonic())
         return item
 
+    def interrupt(self) -> None:
+        """Let go of who waits in `receive`, by DaemonUnavailableError; any thread may call it."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """End the connection, and with it all that was watched."""
         self._connection.close()
