@@ -2,13 +2,15 @@
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirosctl.causal_order import HOLD_S, LONGEST_HOLD_S, CausalOrder, Once, in_order
 from mirosd_client.snoop_line import SnoopLine
 from tests.mirosctl.conversations import CHARTS, FAST_S, Conversation
-from tests.properties import TOTAL
+from tests.properties import EXAMPLES, TOTAL
+
+SOME = settings(TOTAL, max_examples=min(EXAMPLES, 300))  # each is a conversation of dozens of lines
 
 SCRIPTS = st.lists(
     st.tuples(
@@ -27,7 +29,7 @@ def line(hlc: int, client: str = "aa", chart: str = "archer", **fields: object) 
 
 
 @given(SCRIPTS, st.randoms(use_true_random=False))
-@TOTAL
+@SOME
 def test_causes_stand_before_what_follows(script: list[tuple[int, set[int], bool, int]], dice: random.Random) -> None:
     """Every pair on one chart or linked by an event is in order, though one host's wall clock is 5 s ahead."""
     said = Conversation().play(script)
@@ -41,7 +43,7 @@ def test_causes_stand_before_what_follows(script: list[tuple[int, set[int], bool
 
 
 @given(SCRIPTS, st.randoms(use_true_random=False))
-@TOTAL
+@SOME
 def test_live_causes_stand_first_too(script: list[tuple[int, set[int], bool, int]], dice: random.Random) -> None:
     """Where each line is on its way for less than the hold, no effect is shown before its cause."""
     said = Conversation().play(script)

@@ -4,7 +4,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirosctl.causal_order import in_order
@@ -13,7 +13,9 @@ from mirosd_client.snoop_line import SnoopLine
 from tests.mirosctl.conversations import Conversation
 from tests.mirosctl.test_causal_order import SCRIPTS
 from tests.mirosctl.test_sequence import H1, H2, SMALL, handled, line
-from tests.properties import TOTAL
+from tests.properties import EXAMPLES, TOTAL
+
+SOME = settings(TOTAL, max_examples=min(EXAMPLES, 300))  # each is a conversation of dozens of lines
 
 TEXT = r"(?:[^#;\n\"<>:%{}`\\]|#\d+;)+"
 """What nothing of mermaid's grammar can be, and entities."""
@@ -64,7 +66,7 @@ def test_a_conversation_is_written() -> None:
 
 
 @given(SCRIPTS, st.randoms(use_true_random=False))
-@TOTAL
+@SOME
 def test_each_arrow_is_written_once(script: list[tuple[int, set[int], bool, int]], dice: random.Random) -> None:
     """As in the terminal; and the order in which the lines came changes nothing."""
     said = Conversation().play(script)
@@ -79,7 +81,7 @@ def test_each_arrow_is_written_once(script: list[tuple[int, set[int], bool, int]
 
 
 @given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20)), max_size=5))
-@TOTAL
+@SOME
 def test_no_name_breaks_the_diagram(names: list[tuple[str, str, str]]) -> None:
     """Whatever charts, signals, states and remarks are called."""
     lines: list[SnoopLine] = []
