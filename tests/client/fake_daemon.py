@@ -101,6 +101,9 @@ class Link:
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
+WATCHED = Watched({"snoop_trace": [], "snoop_spy": []})
+
+
 class FakeDaemon:
     """A listening daemon. `answers` maps a verb to its (rows, result); others stay unanswered.
 
@@ -108,11 +111,19 @@ class FakeDaemon:
     dial. None: nothing.
     """
 
-    def __init__(self, path: Path, *, welcomes: bool = True, binds: bool = True, settles: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        welcomes: bool = True,
+        binds: bool = True,
+        settles: bool = False,
+        watched: Watched | None = WATCHED,
+    ) -> None:
         self.path = path
         self.welcomes, self.binds, self.settles = welcomes, binds, settles
         self.first_words: DaemonMessage | None = None
-        self.watched: Watched | None = Watched({"snoop_trace": [], "snoop_spy": []})
+        self.watched = watched
         self.answers: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {}
         self.links: list[Link] = []
         self._threads: list[threading.Thread] = []

@@ -244,8 +244,7 @@ def test_lines_of_the_time_without_a_daemon_go_to_the_next_if_that_is_watched(
         until(lambda: lines(first.link))
     until(lambda: not client._session.is_open.is_set())
     chart.snoop_scribble("between")
-    with FakeDaemon(socket_file) as second:
-        second.watched = None
+    with FakeDaemon(socket_file, watched=None) as second:
         link = second.link
         chart.transmit(Event(signal="EVENT"))
         until(lambda: [r for r in link.records if r.signal == "EVENT"])
