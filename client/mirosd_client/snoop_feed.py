@@ -3,7 +3,7 @@
     chart's thread   recorder: a small tuple, and whether anybody wants it live
     feed's thread    lines of what is wanted, gathered in records, published
 
-The first line of a pause goes at once; what comes within the next 25 ms goes together. All
+The first line of a pause goes at once; what comes within the next 20 ms goes together. All
 methods but `enable` and `note` are for the executor's thread. It needs neither a client nor miros'
 threads: a daemon has one for its own charts.
 """
@@ -22,7 +22,7 @@ from mirosd_client.snoop_line import LINES_SIGNAL, Kind, belongs
 from mirosd_client.spy_switch import SpySwitch
 from mirosd_client.wire import Network
 
-GATHER_S = 0.025
+GATHER_S = 0.02
 """Of a busy chart's lines: each turn of another thread costs such a chart 0.2 ms. What 30,000 lines a second gather in
 twice that time is more than a broker may be behind with (bridge/snoop.py), and an eighth of it was shed."""
 TURN_LINES = 1000
