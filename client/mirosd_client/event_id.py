@@ -58,6 +58,10 @@ class Extension(NamedTuple):
 _NOTHING_SAID = Extension()
 
 
+NOTHING_SAID = Extension()
+"""What most records say beside their event: it is read of each one that arrives."""
+
+
 def encode_extension(cause: EventId | None, addressee: Addressee | None = None) -> bytes:
     """Give the bytes of a record's extension; its length depends only on which of the two there are."""
     parts = []
@@ -72,6 +76,8 @@ def decode_extension(extension: bytes) -> Extension:
     """Read an extension; what is unknown, cut off or of the wrong length is skipped, and raises nothing."""
     if not extension:
         return _NOTHING_SAID
+    if not extension:
+        return NOTHING_SAID
     cause = addressee = None
     offset = 0
     while offset + 2 <= len(extension):
