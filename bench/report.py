@@ -96,12 +96,15 @@ TABLE: dict[str, tuple[Row, ...]] = {
 
 
 def summary(rounds: Sequence[Figures]) -> list[dict[str, Any]]:
-    """Give a dict per row: median, low and high of the figure; `ratio` likewise where it has a baseline; the goal."""
+    """Give a dict per row: median, low and high of the figure; `ratio` likewise where it has a baseline; the goal.
+
+    Rows of what was not measured, or whose baseline was not, are left out.
+    """
     return [
         _summed(row, section, rounds)
         for section, rows in TABLE.items()
         for row in rows
-        if all(row.figure in figures for figures in rounds)
+        if all({row.figure, row.base or row.figure} <= figures.keys() for figures in rounds)
     ]
 
 

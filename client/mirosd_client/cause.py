@@ -10,6 +10,8 @@ so nothing is noted on it.
 """
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -23,6 +25,10 @@ class Origin(NamedTuple):
     cause: EventId | None
 
 
+make_origin: Callable[[tuple[EventId, EventId | None]], Origin] = partial(tuple.__new__, Origin)
+"""Makes an Origin of its fields, in half the time of the call of its class."""
+
+
 class _Handling(threading.local):
     """By thread: the event of the mesh that is being handled; None between events, and in threads that handle none."""
 
@@ -30,7 +36,7 @@ class _Handling(threading.local):
 
 
 HANDLING = _Handling()
-"""Read where each nanosecond counts; written by `handling` alone."""
+"""Read, and in the way of every event written, where each nanosecond counts; else written by `handling`."""
 
 
 class handling:  # noqa: N801 -- used as a function, and quicker than a generator

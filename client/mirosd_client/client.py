@@ -16,7 +16,7 @@ from mirosd_client import codec
 from mirosd_client.asker import Asker
 from mirosd_client.cause import HANDLING
 from mirosd_client.errors import ClientClosedError, PayloadTooLarge
-from mirosd_client.event_id import Addressee, EventId, encode_extension
+from mirosd_client.event_id import Addressee, encode_extension, make_event_id
 from mirosd_client.limits import MAX_PAYLOAD_BYTES
 from mirosd_client.open_clients import CLOSE_S, OPEN_CLIENTS
 from mirosd_client.receipt import Receipt
@@ -35,6 +35,8 @@ from mirosd_client.wire import Network
 HANG_UP_S = 0.5
 """How long closing waits for the reactor's thread, which a callback may be holding."""
 NETWORKS = {"mesh": Network.MESH, "snoop_trace": Network.SNOOP_TRACE, "snoop_spy": Network.SNOOP_SPY}
+
+_MESH = Network.MESH  # a member of an enum is looked up slowly, and send() is called for each event
 
 log = logging.getLogger("mirosd_client.client")
 
@@ -168,25 +170,26 @@ class Client(Asker):
         if cause is None and addressee is None:
             line = session.line(network, routing_key, chart_number, content_type, signal)
         else:
-            cause = cause if network is Network.MESH else None  # lines for people follow from nothing
+            cause = cause if network is _MESH else None  # lines for people follow from nothing
             extension = encode_extension(cause, addressee)
             line = session.line(network, routing_key, chart_number, content_type, signal, len(extension))
             data = extension + data
-        window, recorder = session.window, session.recorder
-        hlc = 0 if recorder is None else session.clock.now()
+        window = session.window
         accepted: bool | Receipt | None
         if receipt:
+            hlc = session.clock.now()  # others may have events accepted before that of this one could be read
             accepted = session.receipts.accept(line, data, on_full or self._on_full)
             sequence = accepted.sequence if accepted else 0
         else:
             with window.lock:
                 accepted = window.accept(line, data, self._reactor.now(), on_full or self._on_full)
-                sequence = window.last_sequence
+                sequence, hlc = window.last_sequence, window.last_hlc
         if accepted:
             session.connection.outlet.kick()
-            if recorder is not None and network is Network.MESH:
-                recorder.sent(chart_number, signal, EventId(session.client, chart_number, sequence), cause, hlc)
-        elif network is Network.MESH:
+            if network is _MESH:
+                event = make_event_id((session.client, chart_number, sequence))
+                session.recorder.sent(chart_number, signal, event, cause, hlc)
+        elif network is _MESH:
             session.warn_refused()
         return accepted
 

@@ -12,6 +12,8 @@ skips the types that it does not know.
 
 import re
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from mirosd_client.errors import LocalProtocolError
@@ -41,6 +43,10 @@ class EventId(NamedTuple):
         return f"{self.client.hex()[:SHOWN_CLIENT_DIGITS]}-{self.chart}-{self.sequence}"
 
 
+make_event_id: Callable[[tuple[bytes, int, int]], EventId] = partial(tuple.__new__, EventId)
+"""Makes an EventId of its fields, in half the time of the call of its class."""
+
+
 class Addressee(NamedTuple):
     """A chart: client id (16 bytes) and chart number."""
 
@@ -53,9 +59,6 @@ class Extension(NamedTuple):
 
     cause: EventId | None = None
     addressee: Addressee | None = None
-
-
-_NOTHING_SAID = Extension()
 
 
 NOTHING_SAID = Extension()
@@ -74,8 +77,6 @@ def encode_extension(cause: EventId | None, addressee: Addressee | None = None) 
 
 def decode_extension(extension: bytes) -> Extension:
     """Read an extension; what is unknown, cut off or of the wrong length is skipped, and raises nothing."""
-    if not extension:
-        return _NOTHING_SAID
     if not extension:
         return NOTHING_SAID
     cause = addressee = None

@@ -11,10 +11,10 @@ from typing import Any
 from miros.event import Event, signals
 
 from mirosd_client import codec
-from mirosd_client.cause import Origin, handling, mark
+from mirosd_client.cause import HANDLING, make_origin, mark
 from mirosd_client.client import Client
 from mirosd_client.errors import RemoteProtocolError
-from mirosd_client.event_id import Addressee, decode_extension
+from mirosd_client.event_id import NOTHING_SAID, Addressee, decode_extension, make_event_id
 from mirosd_client.receipt import Receipt
 from mirosd_client.received import source_text
 from mirosd_client.record import Record
@@ -119,7 +119,8 @@ class Mesh:
         )
 
     def _take(self, record: Record) -> None:
-        cause, addressee = decode_extension(record.extension)
+        extension = record.extension
+        cause, addressee = decode_extension(extension) if extension else NOTHING_SAID
         if addressee is not None and addressee != Addressee(self._client.id, self._number):
             self._client.count("not_addressed")
             return
@@ -139,13 +140,15 @@ class Mesh:
             return
         try:
             event = Event(signal=record.signal, payload=payload)
-            origin = Origin(record.event, cause)
-            mark(event, origin)
-            with handling(origin.event):
-                self.on_message_callback(None, None, record, (source_text(record), event))
+            event_id = make_event_id((record.client, record.chart, record.sequence))
+            mark(event, make_origin((event_id, cause)))
+            HANDLING.event = event_id
+            self.on_message_callback(None, None, record, (source_text(record), event))
         except Exception:  # the program's own callback may raise anything, and the thread serves others too
             self._client.count("callback_failed")
             log.exception("%s: the callback for %a failed", self._chart.name, record.signal)
+        finally:
+            HANDLING.event = None  # nothing is taken while another event is
 
     def _has_room(self) -> bool:
         if len(getattr(self._chart, "queue", ())) < FULL_AT:

@@ -14,13 +14,13 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from mirosd_client.cause import HANDLING
 from mirosd_client.event_id import EventId
 from mirosd_client.hlc import COUNTER_BITS
 from mirosd_client.shell.witness import Step
-from mirosd_client.snoop_line import MAX_TEXT_CHARS, Kind, SnoopLine
+from mirosd_client.snoop_line import MAX_TEXT_CHARS, Kind, SentLine
 from mirosd_client.wire import Network
 
 MAX_LINES = 7000
@@ -33,7 +33,7 @@ MAX_LIVE_LINES = 8000
 
 
 class Sent(NamedTuple):
-    """An event that was transmitted. `hlc` is a little before the event's own."""
+    """An event that was transmitted. `hlc` is the event's own, or a little before."""
 
     chart: str
     signal: str
@@ -41,6 +41,10 @@ class Sent(NamedTuple):
     hlc: int
     event: EventId
     cause: EventId | None
+
+
+_make_sent: Callable[[tuple[Any, ...]], Sent] = functools.partial(tuple.__new__, Sent)
+"""Makes a Sent of its fields, in half the time of the call of its class."""
 
 
 class Said(NamedTuple):
@@ -104,9 +108,9 @@ class Recorder:
         self._note(number, step, network)
 
     def sent(self, number: int, signal: str, event: EventId, cause: EventId | None, hlc: int) -> None:
-        """Note an event that was accepted; `hlc` was read before, so that the event's own is larger. 0: no chart's."""
+        """Note an event that was accepted; `hlc` is not larger than the event's own. `number` 0: no chart's."""
         name = self.names.get(number, "")
-        self._note(number, Sent(name, signal, self._wall_clock(), hlc, event, cause))
+        self._note(number, _make_sent((name, signal, self._wall_clock(), hlc, event, cause)))
 
     def said(
         self,
@@ -168,6 +172,8 @@ class Recorder:
     def _note(self, number: int, deed: Deed, network: Network | None = None) -> None:
         self._kept.append((number, deed))
         sieve = self.sieve
+        if sieve is None and network is None:  # nearly always
+            return
         networks = () if sieve is None else sieve(number, deed)
         if network is not None and network not in networks:
             networks = (*networks, network)
@@ -225,7 +231,7 @@ def subject_of(deed: Deed) -> str:
     return deed.signal or ""
 
 
-def line_of(entry: Entry, client: str, host: str, line: int = 0) -> SnoopLine:
+def line_of(entry: Entry, client: str, host: str, line: int = 0) -> SentLine:
     """Make the line.
 
     Args:
@@ -233,34 +239,16 @@ def line_of(entry: Entry, client: str, host: str, line: int = 0) -> SnoopLine:
         line: its number on the network, if it goes out live.
     """
     number, deed = entry
+    hlc, wall_time_s = deed.hlc, deed.wall_time_s
     cause = "" if deed.cause is None else str(deed.cause)
     if isinstance(deed, Said):
-        return SnoopLine(
-            deed.kind,
-            deed.chart,
-            deed.wall_time_s,
-            text=deed.text,
-            grey=deed.is_grey,
-            host=host,
-            client=client,
-            number=number,
-            hlc=deed.hlc,
-            line=line,
-            cause=cause,
+        said = deed.text, deed.is_grey
+        return SentLine(
+            deed.kind, deed.chart, wall_time_s, None, "", "", *said, host, client, number, hlc, line, "", cause
         )
-    kind = kind_of(deed)
-    states = (deed.start_state, deed.end_state) if kind == "trace" and isinstance(deed, Step) else ("", "")
-    return SnoopLine(
-        kind,
-        deed.chart,
-        deed.wall_time_s,
-        deed.signal,
-        *states,
-        host=host,
-        client=client,
-        number=number,
-        hlc=deed.hlc,
-        line=line,
-        event="" if deed.event is None else str(deed.event),
-        cause=cause,
+    kind, chart, signal = kind_of(deed), deed.chart, deed.signal
+    event = "" if deed.event is None else str(deed.event)
+    start, end = (deed.start_state, deed.end_state) if isinstance(deed, Step) and deed.moved else ("", "")
+    return SentLine(
+        kind, chart, wall_time_s, signal, start, end, "", True, host, client, number, hlc, line, event, cause
     )

@@ -40,13 +40,13 @@ _TRACE = re.compile(r"\s*\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6})\] \[(.*)\] e-
 Kind = Literal["trace", "spy", "scribble", "event", "send", "notice"]
 
 
-class SnoopLine(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_state": "from", "to_state": "to"}):
-    """What one chart did, as data.
+class SentLine(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_state": "from", "to_state": "to"}):
+    """What one chart did, as data, as its program sends it: whoever reads it makes its texts fit to print.
 
     `kind`: a move (`trace`), a line of miros' spy, a remark (`scribble`), an event from the network that was handled
     without a move (`event`), one that was transmitted (`send`), or why the sender could not do what a viewer asked
     (`notice`). `signal` is None where a chart starts; a trace, event or send alone has one, a trace alone has states,
-    the others have `text`. `grey` asks for the colour of a scribble. All texts are fit to print, whoever made them.
+    the others have `text`. `grey` asks for the colour of a scribble.
 
     `time` is in seconds since the epoch, of the sender's wall clock, for people; `hlc` (hlc.py) orders: of a move it
     is the beginning of the step, so that what the step transmitted comes behind it. `client` (32 hex digits), `number`
@@ -71,6 +71,10 @@ class SnoopLine(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_s
     line: Annotated[int, msgspec.Meta(ge=0)] = 0
     event: str = ""
     cause: str = ""
+
+
+class SnoopLine(SentLine, frozen=True):
+    """The same, to be shown: all texts are fit to print, whoever made them."""
 
     def __post_init__(self) -> None:
         texts = (
@@ -126,7 +130,7 @@ _decoder = msgspec.json.Decoder(list[SnoopLine])
 _end_decoder = msgspec.json.Decoder(End)
 
 
-def encode_lines(lines: Sequence[SnoopLine]) -> bytes:
+def encode_lines(lines: Sequence[SentLine]) -> bytes:
     """Give the payload of a record of lines."""
     return _encoder.encode(lines)
 

@@ -99,7 +99,7 @@ class Window:
         self, read_hlc: Callable[[], int], window_bytes: int = WINDOW_BYTES, ttl_s: float = EVENT_TTL_S
     ) -> None:
         self.lock = threading.Lock()
-        self.last_sequence = 0
+        self.last_sequence = self.last_hlc = 0
         self.safe = 0
         self.settled = self.uninsured = self.expired = self.evicted = 0  # in the end one of these,
         self.snoop_dropped = self.no_key = 0  # or of these
@@ -120,7 +120,7 @@ class Window:
         """Keep an event; False when there is no room for it and the policy is to refuse, or it is instrumentation.
 
         False too, whatever the policy, when its network is barred. An event that is kept has the number
-        `last_sequence`. `data` is its extension and its payload.
+        `last_sequence` and the clock reading `last_hlc`. `data` is its extension and its payload.
 
         `now_s` never goes back.
 
@@ -159,7 +159,8 @@ class Window:
         ):
             run = _Run(network, routing_key, self.last_sequence)
             self._unsent.append(run)
-        run.entries.append((heading, self._read_hlc(), data, now_s))
+        self.last_hlc = hlc = self._read_hlc()
+        run.entries.append((heading, hlc, data, now_s))
         run.size += record_bytes
         self._held_bytes = held_bytes
         return True

@@ -44,6 +44,11 @@ def test_a_missed_goal_shows_in_the_table() -> None:
     assert ["MISSED" in line for line in text.splitlines()[-2:]] == [True, False]
 
 
+def test_a_ratio_without_its_baseline_is_left_out() -> None:
+    """Who measures clients alone (`--only clients`) gets no ratio, and no goal that is held against something else."""
+    assert [] == list(lines({CLIENT: 1000}))
+
+
 def test_every_row_names_what_a_round_measures() -> None:
     """Ways and figures are spelled as rounds.py spells them: a row that is misspelled would just be missing."""
     ways = {"raw", "blocking", "client", "chart", "chart_spied", "alone", "alone_spied", "all", "daemon", "command"}

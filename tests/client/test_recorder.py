@@ -20,7 +20,7 @@ from mirosd_client.recorder import (
     subject_of,
 )
 from mirosd_client.shell.witness import Step
-from mirosd_client.snoop_line import MAX_TEXT_CHARS, SnoopLine
+from mirosd_client.snoop_line import MAX_TEXT_CHARS, SentLine, decode_lines, encode_lines
 from mirosd_client.wire import Network
 
 EVENT, CAUSE = EventId(b"\x01" * 16, 2, 3), EventId(b"\x04" * 16, 5, 6)
@@ -76,18 +76,18 @@ def test_each_deed_becomes_its_line(clocks: Clocks) -> None:
     said, spied = (deed.hlc for _, deed in entries[4:])
     assert not is_older
     assert [
-        SnoopLine("trace", "c", now_s, None, "a", "b", number=1, hlc=start.hlc, **common),
-        SnoopLine(
+        SentLine("trace", "c", now_s, None, "a", "b", number=1, hlc=start.hlc, **common),
+        SentLine(
             "trace", "c", now_s, "GO", "a", "b", number=1, hlc=move.hlc, event=str(EVENT), cause=str(CAUSE), **common
         ),
-        SnoopLine("event", "c", now_s, "GO", number=1, hlc=stayed.hlc, event=str(EVENT), **common),
-        SnoopLine("send", "sender", now_s, "WAR", number=7, hlc=before, event=str(EVENT), cause=str(CAUSE), **common),
-        SnoopLine("scribble", "x", now_s, text="hello", grey=False, number=2, hlc=said, cause=str(EVENT), **common),
-        SnoopLine("spy", "x", now_s, text="GO:outer", number=2, hlc=spied, **common),
+        SentLine("event", "c", now_s, "GO", number=1, hlc=stayed.hlc, event=str(EVENT), **common),
+        SentLine("send", "sender", now_s, "WAR", number=7, hlc=before, event=str(EVENT), cause=str(CAUSE), **common),
+        SentLine("scribble", "x", now_s, text="hello", grey=False, number=2, hlc=said, cause=str(EVENT), **common),
+        SentLine("spy", "x", now_s, text="GO:outer", number=2, hlc=spied, **common),
     ] == [line_of(entry, CLIENT, "h1") for entry in entries]
     assert said < spied
     for entry in entries:
-        line = line_of(entry, CLIENT, "h1", line=9)
+        [line] = decode_lines(encode_lines([line_of(entry, CLIENT, "h1", line=9)]))
         assert (line.kind, line.subject, 9) == (kind_of(entry[1]), subject_of(entry[1]), line.line)
 
 

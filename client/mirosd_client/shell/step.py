@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from miros.event import Event, return_status
 from miros.hsm import Attribute, HsmEventProcessor
 
-from mirosd_client.cause import HANDLING, Origin, handling
+from mirosd_client.cause import HANDLING, Origin
 from mirosd_client.shell.decoration import is_decorated
 from mirosd_client.shell.signal_table import INTERNAL_SIGNALS
 from mirosd_client.shell.witness import Witness, make_step
@@ -141,10 +141,9 @@ class Stepped:
     def dispatch(self, e: Any) -> None:
         """One step, with its trace record, and its witness; what a handler raises goes to the caller."""
         origin = e.__dict__.get("origin")  # origin_of(e), without a call for each step
-        if origin is not None and HANDLING.event is not origin.event:
-            with handling(origin.event):
-                Stepped.dispatch(self, e)
-            return
+        outer = HANDLING.event
+        if origin is not None:
+            HANDLING.event = origin.event
         self._event = e
         self._has_moved = False
         start = self.state.fun
@@ -159,6 +158,7 @@ class Stepped:
             if has_moved:
                 self._note_move(e.signal_name, start.__name__)
         finally:
+            HANDLING.event = outer
             if witness is not None and (has_moved or origin is not None):
                 self._testify(witness, began, e.signal_name, start.__name__, origin, has_moved=has_moved)
 
