@@ -6,31 +6,42 @@ from dataclasses import replace
 
 from mirosd import alone
 from mirosd.backends.key_files import read_password
-from mirosd.core.addresses import HostPort, parse_host
+from mirosd.core.addresses import AMQP_PORT, HostPort, parse_host
 from mirosd.core.broker import BrokerAddress
-from mirosd.core.setting_checks import broker_address
+from mirosd.core.setting_checks import AMQPS_PORT, broker_address
 from mirosd.core.settings import Settings
 
 
 class Accounts:
     """The account at the own broker, which never leaves this host, and the one towards others.
 
+    Attributes:
+        peer_port: of another host's broker that is written without one.
+        told_port: of the own broker, for others: what `broker.url` says, unless they come by TLS and we do not, or the
+            reverse; it then listens for them where all brokers of the mesh do.
+
     Raises:
-        ConfigError: a password file cannot be read.
+        StartError: a password file cannot be read.
     """
 
     def __init__(self, settings: Settings) -> None:
         broker, peers = settings.broker, settings.peers
         self.own = broker_address(broker.url, user=broker.user, password=read_password(broker) or "") or alone.OWN
-        self._peers = BrokerAddress(
-            "", peers.port, peers.vhost, peers.user, read_password(peers) or "", tls=self.own.tls
-        )
+        is_tls = self.own.tls if peers.tls == "auto" else peers.tls == "on"
+        self.peer_port = peers.port or (AMQPS_PORT if is_tls else AMQP_PORT)
+        self.told_port = self.own.port if self.own.tls == is_tls else self.peer_port
+        self._peers = BrokerAddress("", self.peer_port, peers.vhost, peers.user, read_password(peers) or "", tls=is_tls)
         self._advertise = broker.advertise
 
     @property
     def is_alone(self) -> bool:
         """Say whether the own broker is in this process."""
         return self.own is alone.OWN
+
+    @property
+    def is_tls(self) -> bool:
+        """Say whether any broker is reached by TLS."""
+        return self.own.tls or self._peers.tls
 
     def at(self, host: str, port: int) -> BrokerAddress:
         """Give where and as whom to reach a peer's broker; `host` is bare."""
@@ -39,7 +50,7 @@ class Accounts:
     def at_host(self, text: str) -> BrokerAddress:
         """Give where and as whom to reach a peer's broker, from a hosts-file entry."""
         host, port = parse_host(text)
-        return self.at(host, port or self._peers.port)
+        return self.at(host, port or self.peer_port)
 
     def told(self, lan_addresses: Sequence[str]) -> tuple[str, ...]:
         """Give where others reach the own broker, as sealed answers and heartbeats tell it.
@@ -53,7 +64,7 @@ class Accounts:
         hosts = [parse_host(text) for text in self._advertise] or [HostPort(self.own.host)]
         if not self._advertise and _is_loopback(self.own.host):
             hosts = [HostPort(address) for address in lan_addresses if _is_known_everywhere(address)]
-        return tuple(str(HostPort(host, port or self.own.port)) for host, port in hosts)
+        return tuple(str(HostPort(host, port or self.told_port)) for host, port in hosts)
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,13 +4,12 @@ state directory, keys -> board -> charts -> bridge -> local API -> ready
 """
 
 import asyncio
-import os
 import queue
 import random
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +18,32 @@ import structlog
 from mirosd import __version__, alone, logs
 from mirosd.backends.file_watch import FileWatch
 from mirosd.backends.files import DiskFileStore
-from mirosd.backends.lan import Lan
-from mirosd.backends.lan_ground import Ground
-from mirosd.backends.local_socket import bind, group_id, peer_credentials
+from mirosd.backends.local_socket import bind
 from mirosd.backends.memory import MemoryBroker, MemoryConnector
 from mirosd.backends.state_directory import StateDirectory
 from mirosd.backends.systemd import Notifier
 from mirosd.bridge.bridge import Bridge
 from mirosd.bridge.control import Control
 from mirosd.bridge.replay_table import ReplayTable
+from mirosd.bulletin import Bulletin
 from mirosd.core.aliens import Aliens
 from mirosd.core.delivery_set import delivery_set_text, parse_delivery_set
-from mirosd.core.interfaces import LanSearch
 from mirosd.core.settings import Settings
 from mirosd.discovery import Discovery
 from mirosd.errors import BrokerError, ConfigError, StartError
+from mirosd.front_desk import desk_of, policy_of
+from mirosd.key_keeping import key_desk
+from mirosd.lan_search import lan_search
 from mirosd.lan_view import why_off
 from mirosd.localapi.board import Board
-from mirosd.localapi.census import Census
-from mirosd.localapi.desk import Desk
 from mirosd.localapi.desk import Identity as Welcome
-from mirosd.localapi.rights import Policy
 from mirosd.localapi.server import LocalServer
 from mirosd.member import Member
 from mirosd.own_charts import OwnCharts
 from mirosd.payloads import ProducerQueue
 from mirosd.state_file import StateFile
 from mirosd.view import View
+from mirosd.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -62,6 +60,8 @@ class Daemon:
         self._began_s = time.monotonic()
         self._notifier = Notifier()
         self._discovery: Discovery | None = None
+        self._server: LocalServer | None = None
+        self._renewed = ""  # why this daemon drew a new node id, if it did
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then stop in order; StartError when it cannot start here."""
@@ -86,13 +86,12 @@ class Daemon:
             node, name, own = member.node, member.identity.name, member.accounts.own
             is_alone = member.accounts.is_alone
             board = alone.LoneBoard(loop) if is_alone else Board(loop)
-            board.on_reasons = lambda: self._show_state(view)
             producers: queue.Queue[ProducerQueue] = queue.Queue(maxsize=1)
             files = DiskFileStore()
             exits.callback(files.close)
             discovery = self._discovery = Discovery(
                 prober=member.prober(is_guarded=True),
-                lan=self._lan(member, board, exits),
+                lan=lan_search(settings, member, board, exits, wall_ms=self._wall_ms),
                 lan_settings=settings.discovery.lan,
                 files=files,
                 board=board,
@@ -105,7 +104,7 @@ class Daemon:
                 hosts_file=settings.discovery.hosts_file,
                 local_hosts_file=str(Path(settings.state_dir) / "hosts.json"),
                 lan_cache_file=str(Path(settings.state_dir) / "lan_cache.json"),
-                peer_port=settings.peers.port,
+                peer_port=member.accounts.peer_port,
                 peers_file=str(Path(settings.state_dir) / "peers.json"),
                 aliens=settings.discovery.aliens,
                 wall_s=lambda: self._wall_ms() / 1000,
@@ -148,9 +147,19 @@ class Daemon:
             me = Welcome(node, name, settings.system, __version__, tuple(member.networks))
             # people may have any address scouted: their prober is not held to what was cleared
             lan_off = why_off(settings, is_alone=is_alone)
-            view = View(board, discovery, bridge, asdict(me), prober=member.prober(is_guarded=False), lan_off=lan_off)
+            view = View(
+                board,
+                discovery,
+                bridge,
+                asdict(me) | {"lan": {"port": settings.discovery.lan.port, "off": lan_off}, "renewed": self._renewed},
+                prober=member.prober(is_guarded=False),
+                lan_off=lan_off,
+                keys=key_desk(settings, member, control, files=files, board=board, exits=exits, wall_ms=self._wall_ms),
+                told=member.challenger.brokers,
+            )
             bound = bind(Path(settings.socket.path), mode=settings.socket.mode, group=settings.socket.group)
-            server = LocalServer(self._desk(bridge, view, board, me))
+            desk = desk_of(settings, sink=bridge, view=view, board=board, identity=me)
+            server = self._server = LocalServer(desk)
             view.sessions = server.sessions
             log.info("starting", node=node, name=name, start=state.start, version=__version__, broker=own.display)
             bridge.start()
@@ -158,9 +167,10 @@ class Daemon:
             exits.callback(FileWatch(loop, hosts_files, self._follow_hosts_file).close)
             discovery.start()
             await server.start(bound.listening)
-            self._notifier.ready(f"{view.state}")
+            self._notifier.ready()
             try:
-                await _first(stop, renewed)
+                with Bulletin(board, view, self._notifier), Watchdog(discovery.charts, self._notifier, board):
+                    await _first(stop, renewed)
             finally:
                 log.info("stopping")
                 view.is_stopping = True
@@ -175,7 +185,7 @@ class Daemon:
         return renewed.is_set() and not stop.is_set()
 
     def reload(self, load: Callable[[], Settings]) -> None:
-        """Read the configuration again: log level and hosts files take effect, the rest is told to need a restart."""
+        """Read the configuration again: log, rights and hosts files take effect, the rest is told to need a restart."""
         self._notifier.reloading()
         try:
             settings = load()
@@ -183,6 +193,9 @@ class Daemon:
             log.warning("reload_refused", faults=error.faults)
         else:
             logs.configure(settings.log.format, settings.log.level)
+            self._settings = replace(self._settings, rights=settings.rights)
+            if self._server is not None:
+                self._server.enforce(policy_of(self._settings.socket, settings.rights))
             sections = (field.name for field in fields(Settings) if field.name != "log")
             changed = [
                 section for section in sections if getattr(settings, section) != getattr(self._settings, section)
@@ -197,39 +210,6 @@ class Daemon:
         if self._discovery is not None:
             self._discovery.evaluate()
 
-    def _lan(self, member: Member, board: Board, exits: ExitStack) -> LanSearch:
-        """Build the search of the LAN, or what stands for it; either way others are told our addresses there."""
-        settings, accounts = self._settings.discovery.lan, member.accounts
-        if accounts.is_alone:
-            return alone.SilentLan()
-        if not settings.enabled:
-            try:
-                ground = Ground(settings)
-            except OSError as exc:
-                log.warning("addresses_not_read", reason=str(exc))  # others are told what is advertised, or nothing
-            else:
-                exits.callback(ground.close)
-                member.lan_addresses = ground.read_addresses
-            return alone.SilentLan()
-        fixed = accounts.told(())  # where the own broker is, unless that is wherever this host is
-        lan = Lan(
-            asyncio.get_running_loop(),
-            system_key=member.system_key,
-            system=self._settings.system,
-            node=member.node,
-            instance=member.identity.instance,
-            broker_port=0 if fixed else accounts.own.port,
-            advertise=fixed,
-            settings=settings,
-            board=board,
-            wall_ms=self._wall_ms,
-            on_answer=lambda broker, asked_s: member.clearance.clear([broker], asked_s),
-        )
-        exits.callback(lan.close)
-        member.lan_addresses = lambda: lan.addresses
-        member.confirms.append(lan.confirm)
-        return lan
-
     def _renew(self, state: StateDirectory, why: str, renewed: asyncio.Event, board: Board) -> None:
         """Give the node id up to the daemon that lives by a copy of our state directory."""
         if renewed.is_set():
@@ -241,34 +221,8 @@ class Daemon:
             board.raise_reason("node_conflict", f"{why}; no new node id: {error}")
             return
         log.warning("node_id_renewed", node=state.node, was=was, why=why)
+        self._renewed = why
         renewed.set()
-
-    def _desk(self, bridge: Bridge, view: View, board: Board, identity: Welcome) -> Desk:
-        settings, limits = self._settings.socket, self._settings.limits
-        members = settings.group or ""
-        return Desk(
-            sink=bridge,
-            view=view,
-            board=board,
-            identity=identity,
-            policy=Policy(
-                own_uid=os.getuid(),
-                member_gid=group_id(members) if members else None,
-                operator_gid=group_id(settings.operators),
-                member_group=members,
-                operator_group=settings.operators,
-            ),
-            census=Census(
-                connections_per_uid=limits.connections_per_uid,
-                queues_per_uid=limits.queues_per_uid,
-                unsent_bytes_per_uid=limits.unsent_bytes_per_uid,
-            ),
-            credentials_of=peer_credentials,
-        )
-
-    def _show_state(self, view: View) -> None:
-        log.info("state_changed", state=view.state, reasons=view.reasons)
-        self._notifier.status(view.state + "".join(f"; {code}: {detail}" for code, detail in view.reasons.items()))
 
     def _wall_ms(self) -> int:
         return int((time.time() + self._settings.clock.offset_s) * 1000)

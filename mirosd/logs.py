@@ -1,10 +1,12 @@
 """How the daemon speaks to its operator: one event a line, its data in keys.
 
 An event is a constant name in the past tense ("peer_lost"), never a sentence with values
-in it, so that it can be searched for. JSON for machines, columns for a terminal. Messages
-of libraries that use `logging` come out the same way.
+in it, so that it can be searched for. JSON for machines, columns for a terminal, fields for
+systemd's journal (`journalctl MIROSD_PEER=h2`). Messages of libraries that use `logging` come
+out the same way.
 """
 
+import json
 import logging
 import os
 import re
@@ -15,6 +17,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from mirosd.backends.journal import open_journal
 from mirosd_client.printable import printable, printable_deep
 
 _ACCOUNT = re.compile(r"(amqps?://)[^/\s]*@")
@@ -29,21 +32,23 @@ def configure(
     """Send every log line of this process to `stream` (default: standard error); again replaces what was set.
 
     Args:
-        format: `json`, `console`, or `auto`: console on a terminal that is not systemd's, else json.
+        format: `json`, `console`, or `auto`: into systemd's journal where `stream` leads there, console on a terminal
+            that is not systemd's, else json.
         level: `debug`, `info`, `warning` or `error`; lines below it cost next to nothing.
     """
     stream = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
+    journal = open_journal(stream, environ) if format == "auto" else None
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _without_accounts,
-            *_rendering(format, stream, environ),
+            *([_make_printable, _as_entry] if journal else _rendering(format, stream, environ)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=(lambda *_name: journal) if journal else structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,  # so that a reload's level reaches loggers that are in use
     )
     root = logging.getLogger()
@@ -86,10 +91,38 @@ def _rendering(format: str, stream: TextIO, environ: Mapping[str, str]) -> list[
 
 def _without_accounts(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
     """Take user and password out of every URL, tracebacks included: the last guard, not the only one."""
-    for key, value in event_dict.items():
-        if isinstance(value, str) and "@" in value:
-            event_dict[key] = _ACCOUNT.sub(r"\1***@", value)
-    return event_dict
+    return {key: _without_account(value) for key, value in event_dict.items()}
+
+
+def _without_account(value: Any) -> Any:
+    if isinstance(value, str):
+        return _ACCOUNT.sub(r"\1***@", value) if "@" in value else value
+    if isinstance(value, dict):
+        return {key: _without_account(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_account(item) for item in value]
+    return value
+
+
+def _as_entry(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
+    """Give what the journal takes: the line as people read it, and each key of it as a field."""
+    level, event, traceback = (str(event_dict.pop(key, "")) for key in ("level", "event", "exception"))
+    event_dict.pop("timestamp")  # the journal has its own
+    message = " ".join([event, *(f"{key}={_quoted(value)}" for key, value in event_dict.items())])
+    return {
+        "level": level,
+        "message": f"{message}\n{traceback}" if traceback else message,
+        "fields": {"event": event} | {key: _text(value) for key, value in event_dict.items()},
+    }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _quoted(value: object) -> str:
+    is_word = isinstance(value, str) and value and " " not in value
+    return str(value) if is_word else json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _make_printable(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:

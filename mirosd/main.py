@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -29,7 +30,7 @@ def main(
     new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
 ) -> int:
     """Run the daemon; gives the exit status: 0 stopped in order, 1 cannot start, 2 the configuration is wrong."""
-    options = _arguments(argv)
+    options = parser().parse_args(argv)
     try:
         settings = load(options.config)
     except ConfigError as error:
@@ -41,6 +42,7 @@ def main(
         print("configuration OK")
         return 0
     logs.configure(options.log_format or settings.log.format, settings.log.level)
+    faulthandler.enable(2)  # to standard error, on SIGABRT, by which a watchdog ends us: where each thread was
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_run(options.config, settings))
@@ -55,7 +57,7 @@ def load(path: Path) -> Settings:
         return parse_config(path.read_text())
     except FileNotFoundError as exc:
         raise ConfigError(
-            [f"there is no such file; copy config.example.yaml there, or give --config or ${CONFIG_VARIABLE}"]
+            [f"there is no such file; mirosctl init writes one, or give --config or ${CONFIG_VARIABLE}"]
         ) from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError([f"the file cannot be read: {exc}"]) from exc
@@ -72,20 +74,21 @@ async def _run(config: Path, settings: Settings) -> int:
     return 0
 
 
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="mirosd", description="Carries statechart events between hosts.")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """Give what reads the command line; mirosd(8) is made of it too."""
+    made = argparse.ArgumentParser(prog="mirosd", description="Carries statechart events between hosts.")
+    made.add_argument(
         "--config",
         type=Path,
         default=Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)),
         help=f"configuration file (default: ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
     )
-    parser.add_argument(
+    made.add_argument(
         "--check", action="store_true", help="check the configuration and exit: 0 good, 2 with every fault"
     )
-    parser.add_argument("--log-format", choices=("auto", "json", "console"), help="overrides log.format")
-    parser.add_argument("--version", action="version", version=f"mirosd {__version__}")
-    return parser.parse_args(argv)
+    made.add_argument("--log-format", choices=("auto", "json", "console"), help="overrides log.format")
+    made.add_argument("--version", action="version", version=f"mirosd {__version__}")
+    return made
 
 
 if __name__ == "__main__":

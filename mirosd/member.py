@@ -15,12 +15,14 @@ from mirosd.accounts import Accounts
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.backends.amqp_probe import AmqpProber
 from mirosd.backends.guarded import Confirm, GuardedConnector
-from mirosd.backends.key_files import read_key_files
+from mirosd.backends.ring_file import read_ring
+from mirosd.backends.tls_files import TlsFiles
 from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.clearance import Clearance
 from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import Prober
-from mirosd.core.seal import Opener, Sealer, system_key
+from mirosd.core.key_ring import KeyRing
+from mirosd.core.seal import Opener, Sealer
 from mirosd.core.settings import Settings
 from mirosd.names import NETWORK_NAMES, NETWORKS, SystemNames
 
@@ -36,10 +38,11 @@ class Member:
     Attributes:
         confirms: ways to ask who is at a broker for a fresh sealed answer (backends.guarded); whoever has one adds it.
         envelopes: of the networks whose keys this host has.
+        keys: of all networks, the system's among them; whoever holds some of them follows their changes.
         lan_addresses: gives this host's addresses on its LANs, at once: it is asked each second.
 
     Raises:
-        StartError, ConfigError: a key or password cannot be read.
+        StartError, ConfigError: a key, the ring or a password cannot be read.
     """
 
     def __init__(
@@ -52,25 +55,25 @@ class Member:
         wall_ms: Callable[[], int],
         on_clone: Callable[[str], None],
     ) -> None:
-        self._system, self._peer_port = settings.system, settings.peers.port
-        keys = read_key_files(settings.networks)
+        self._system = settings.system
+        self.keys = KeyRing(read_ring(settings.state_dir, settings.networks, wall_ms() / 1000))
         self.accounts = Accounts(settings)
         self.names = SystemNames(settings.system)
-        self.system_key = keys.system or system_key(keys.networks["mesh"])
         self.identity = Identity(
             node, settings.name or socket.gethostname(), start, __version__, instance=secrets.token_hex(8)
         )
-        self.control_envelope = self._envelope(self.system_key, "system")
-        self.envelopes = {NETWORKS[name]: self._envelope(key, name) for name, key in keys.networks.items()}
+        members = {name: keys for name, keys in self.keys.keys.items() if name in NETWORKS}
+        self.control_envelope = self._envelope("system")
+        self.envelopes = {NETWORKS[name]: self._envelope(name) for name in members}
         self.lan_addresses: Callable[[], Sequence[str]] = tuple
         self.confirms: list[Confirm] = []
-        self.clearance = Clearance(settings.peers.port, is_open=settings.discovery.lan.scout == "all")
-        self.amqp = AmqpConnector()
+        self.clearance = Clearance(self.accounts.peer_port, is_open=settings.discovery.lan.scout == "all")
+        self.amqp = AmqpConnector(TlsFiles(settings.tls).context) if self.accounts.is_tls else AmqpConnector()
         self.guarded = GuardedConnector(self.amqp, self.clearance, self.confirms, clock=time.monotonic)
         self.challenger = SealedChallenger(
             self.identity,
             self.control_envelope,
-            keys.networks,
+            members,
             nonce=lambda: self.clearance.draw(secrets.token_hex(16), time.monotonic()),
             wall_ms=wall_ms,
             brokers=lambda: self.accounts.told(self.lan_addresses()),
@@ -99,10 +102,10 @@ class Member:
             self.accounts.at,
             self.names,
             self.challenger,
-            default_port=self._peer_port,
+            default_port=self.accounts.peer_port,
         )
 
-    def _envelope(self, key: bytes, network: str) -> Envelope:
-        me, clock = self.identity, time.monotonic
-        sealer = Sealer(key, self._system, network, node=me.node, start=me.start, random=os.urandom, clock=clock)
-        return Envelope(self._system, network, sealer, Opener(key, self._system, network))
+    def _envelope(self, network: str) -> Envelope:
+        keys, me, clock = self.keys.keys[network], self.identity, time.monotonic
+        sealer = Sealer(keys, self._system, network, node=me.node, start=me.start, random=os.urandom, clock=clock)
+        return Envelope(self._system, network, sealer, Opener(keys, self._system, network))

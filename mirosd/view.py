@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mirosd.bridge.bridge import Bridge
+from mirosd.bridge.key_desk import KeyDesk
 from mirosd.bridge.snooping import Snooping
 from mirosd.core.addresses import parse_host
 from mirosd.core.interfaces import Prober
@@ -16,6 +17,7 @@ from mirosd.errors import MirosdError
 from mirosd.lan_view import Lan
 from mirosd.localapi.board import Board
 from mirosd.localapi.verb import RowTaker
+from mirosd.metrics_view import figures
 from mirosd.scouting import scout
 
 WRITTEN_S = 10.0
@@ -40,6 +42,7 @@ class View:
     Args:
         prober: for the addresses that people have scouted: it sends our account to any of them.
         lan_off: why the LAN is not searched, "" when it is (lan_view.why_off).
+        told: where other hosts are told to reach our broker, as a hosts file writes it.
     """
 
     def __init__(
@@ -51,9 +54,12 @@ class View:
         *,
         prober: Prober,
         lan_off: str,
+        keys: KeyDesk,
+        told: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._board, self._discovery, self._bridge, self._who = board, discovery, bridge, who
-        self._prober = prober
+        self._prober, self._told = prober, told
+        self.keys = keys
         self.lan = Lan(board, discovery, lan_off)
         self._started_s = time.monotonic()
         self.sessions: Callable[[], list[dict[str, Any]]] = list
@@ -92,12 +98,21 @@ class View:
                 "address": bridge.own_broker.display,
                 "state": error.code if error else ("connected" if bridge.is_connected else "connecting"),
                 "detail": str(error) if error else "",
+                "user": bridge.own_broker.user,
+                "tls": bool(bridge.own_broker.tls),
+                "told": list(self._told()),
             },
             "clients": len(sessions),
             "subscriptions": bridge.inbound.subscriptions.connected,
             "producer_sets": bridge.producer_sets(),
             "counters": dict(sorted(self._board.counters.items())),
         }
+
+    def metrics(self) -> dict[str, Any]:
+        """The result of `metrics`: the status, and the figures beside it."""
+        subscriptions = self._bridge.inbound.subscriptions.all()
+        charts = self._discovery.charts
+        return {**self.status(), **figures(self._board.measures, subscriptions, charts, self.sessions())}
 
     def peers(self) -> list[dict[str, Any]]:
         """The peers table, sorted."""
@@ -232,5 +247,6 @@ def _peer(row: PeerRow, now_s: float) -> dict[str, Any]:
         "flaps": row.flaps,
         "since_s": None if row.since_s is None else round(max(0.0, now_s - row.since_s), 1),
         "previous": [{"address": address, "age_s": round(max(0.0, now_s - at_s), 1)} for address, at_s in row.previous],
+        "clock_ahead_s": None if row.clock_ahead_s is None else round(row.clock_ahead_s, 3),
         "stages": [stage._asdict() for stage in row.stages],
     }

@@ -6,16 +6,20 @@ import pytest
 from structlog.testing import capture_logs
 
 from mirosd import logs
-from mirosd.core.settings import DiscoverySettings, LogSettings, Settings
+from mirosd.core.settings import DiscoverySettings, LogSettings, RightsRule, Settings
 from mirosd.daemon import Daemon
 
 
 def test_a_reload_says_what_takes_effect_with_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log's level changes at once; every other section that was changed is named."""
+    """The log's level and the rules change at once; every other section that was changed is named."""
     levels: list[str] = []
     monkeypatch.setattr(logs, "configure", lambda _format, level: levels.append(level))
     edited = replace(
-        Settings(), system="other", discovery=DiscoverySettings(aliens="deny"), log=LogSettings(level="debug")
+        Settings(),
+        system="other",
+        discovery=DiscoverySettings(aliens="deny"),
+        log=LogSettings(level="debug"),
+        rights=(RightsRule(user="0", may=("read",)),),
     )
     with capture_logs() as lines:
         Daemon(Settings()).reload(lambda: edited)

@@ -47,6 +47,10 @@ BANNED: dict[tuple[str, str], str] = {
     },
 }
 
+EXCEPT: dict[tuple[str, str], str] = {
+    ("client/mirosctl/bundle.py", "cryptography"): "root seals invitations, also where no daemon runs",
+}
+
 WORDS = ("errors", "names", "payloads", "signals")
 
 
@@ -80,7 +84,7 @@ def test_imports_go_down_only(who: str, what: str) -> None:
         f"{path.relative_to(ROOT)}:{line} imports {name}: {BANNED[who, what]}"
         for path in modules(who)
         for name, line in imported(path)
-        if reaches(name, what)
+        if reaches(name, what) and (path.relative_to(ROOT).as_posix(), what) not in EXCEPT
     ]
 
     assert not broken, "\n".join(broken)
@@ -93,6 +97,8 @@ def test_every_banned_name_still_exists() -> None:
         if what.startswith("mirosd."):
             path = ROOT / what.replace(".", "/")
             assert path.is_dir() or path.with_suffix(".py").is_file(), f"{what} is gone"
+    for who, what in EXCEPT:
+        assert any(reaches(name, what) for name, _ in imported(ROOT / who)), f"{who} needs no exception any more"
 
 
 def test_words_have_no_behaviour_beneath_them() -> None:
@@ -117,7 +123,7 @@ def test_files_are_about_one_noun() -> None:
 
 
 def test_nothing_is_unpickled() -> None:
-    """The word pickle stands in no import and no call of the shipped code."""
+    """The word pickle stands in no import and no call of the shipped code (D50)."""
     for folder in ("mirosd", "client"):
         for path in modules(folder):
             for node in ast.walk(ast.parse(path.read_text())):

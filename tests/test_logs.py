@@ -9,6 +9,8 @@ import pika
 import pytest
 import structlog
 
+from mirosd import logs
+from mirosd.backends.journal import Journal
 from mirosd.logs import LogOnChange, configure
 
 
@@ -106,6 +108,75 @@ def test_control_characters_do_not_reach_a_terminal() -> None:
     assert stream.getvalue().count("\N{REPLACEMENT CHARACTER}") == 7
     assert all(char.isprintable() or char == "\n" for char in stream.getvalue())
     assert "\nTraceback" in stream.getvalue()
+
+
+@pytest.fixture
+def entries(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Have standard error lead to a journal, and give its entries: the value of each field."""
+    made: list[dict[str, str]] = []
+
+    def send(*fields: str) -> None:
+        made.append(dict(field.partition("=")[::2] for field in fields))
+
+    monkeypatch.setattr(logs, "open_journal", lambda stream, _environ: Journal(send, stream))
+    configure("auto", "debug", stream=io.StringIO())
+    return made
+
+
+def test_the_journal_gets_a_line_for_people_and_each_key_apart(entries: list[dict[str, str]]) -> None:
+    """Texts stay as they are, whatever else is JSON; the time is the journal's own."""
+    structlog.get_logger().warning("peer_changed", peer="h2", after_s=1.5, why="it is gone", hosts=["a", "b"], was="")
+
+    assert [
+        {
+            "MESSAGE": 'peer_changed peer=h2 after_s=1.5 why="it is gone" hosts=["a", "b"] was=""',
+            "PRIORITY": "4",
+            "SYSLOG_IDENTIFIER": "mirosd",
+            "MIROSD_EVENT": "peer_changed",
+            "MIROSD_PEER": "h2",
+            "MIROSD_AFTER_S": "1.5",
+            "MIROSD_WHY": "it is gone",
+            "MIROSD_HOSTS": '["a", "b"]',
+            "MIROSD_WAS": "",
+        }
+    ] == entries
+
+
+def test_the_journal_gets_tracebacks_and_no_control_characters(entries: list[dict[str, str]]) -> None:
+    """A traceback follows the line; what another host says can move no cursor of `journalctl -a`."""
+    try:
+        raise_(ValueError("evil\x1b[2J"))
+    except ValueError:
+        structlog.get_logger().exception("failed", peer="a\x1b]0;x\x07")
+    logging.getLogger("pika").error("gone")
+
+    assert ["3", "3"] == [entry["PRIORITY"] for entry in entries]
+    assert entries[0]["MESSAGE"].startswith(
+        "failed peer=a\N{REPLACEMENT CHARACTER}]0;x\N{REPLACEMENT CHARACTER}\nTraceback"
+    )
+    assert "\x1b" not in "".join(entries[0].values())
+    assert ("gone", "pika") == (entries[1]["MIROSD_EVENT"], entries[1]["MIROSD_LOGGER"])
+
+
+def test_no_account_comes_into_the_journal(entries: list[dict[str, str]]) -> None:
+    """URLs lose their accounts wherever they stand: in a list, in a traceback, in a field and in the line."""
+    try:
+        raise_(OSError("amqp://bob:hunter2@h"))
+    except OSError:
+        structlog.get_logger().exception("failed", urls=["amqp://bob:hunter2@h", {"url": "amqps://bob:hunter2@h"}])
+
+    assert "hunter2" not in json.dumps(entries)
+    assert '["amqp://***@h", {"url": "amqps://***@h"}]' == entries[0]["MIROSD_URLS"]
+
+
+def test_a_format_that_was_asked_for_is_kept(entries: list[dict[str, str]]) -> None:
+    """`log.format: json` is JSON, whatever standard error leads to."""
+    stream = io.StringIO()
+    configure("json", stream=stream)
+    structlog.get_logger().info("peer_lost")
+
+    assert [] == entries
+    assert "peer_lost" == lines_of(stream)[0]["event"]
 
 
 def test_pika_tells_no_parameters_and_no_password() -> None:

@@ -37,7 +37,8 @@ class Play:
             man_net=SimpleNamespace(lists=SimpleNamespace(paths=("/etc/hosts.json", "/var/hosts.json"))),
         )
         self.prober = FakeProber()
-        self.view = View(self.board, discovery, None, {}, prober=self.prober, lan_off="off")  # type: ignore[arg-type]
+        options: Any = {"keys": None, "prober": self.prober, "lan_off": "off"}
+        self.view = View(self.board, discovery, None, {}, **options)  # type: ignore[arg-type]
 
 
 def played(play: Callable[[Play], Awaitable[None]]) -> None:
@@ -52,7 +53,9 @@ def played(play: Callable[[Play], Awaitable[None]]) -> None:
 def test_a_peer_is_shown_with_all_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times as ages, what is not known as None; the names are a contract."""
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
-    known = peer(incarnation=7, flaps=2, since_s=940.0, previous=(("10.0.0.5", 400.0),), stages=(STAGE,))
+    known = peer(
+        clock_ahead_s=1.23456, incarnation=7, flaps=2, since_s=940.0, previous=(("10.0.0.5", 400.0),), stages=(STAGE,)
+    )
 
     async def play(p: Play) -> None:
         p.board.show_peers([known, peer("h1", "cd" * 16)])
@@ -73,6 +76,7 @@ def test_a_peer_is_shown_with_all_that_is_known(monkeypatch: pytest.MonkeyPatch)
             "flaps": 2,
             "since_s": 60.0,
             "previous": [{"address": "10.0.0.5", "age_s": 600.0}],
+            "clock_ahead_s": 1.235,
             "stages": [{"stage": "tcp", "code": "ok", "detail": "10.0.0.7:5672", "took_ms": 0.5}],
         } == second
         assert ("h1", None, []) == (first["name"], first["since_s"], first["previous"])

@@ -35,6 +35,8 @@ _SEQUENCE_OFFSET = 22
 HEADER_BYTES = _HEADER.size
 _SIZE_BYTES = 4
 CLIENT_ID_BYTES = 16
+_HLC_OFFSET = 30
+_HLC = struct.Struct(">Q")
 _AGE_OFFSET = 38
 _AGE = struct.Struct(">I")
 MAX_AGE_MS = 0xFFFFFFFF
@@ -215,6 +217,21 @@ def scan_records(buffer: bytes | memoryview, client: bytes) -> Span:
     if not 0 < count <= MAX_RECORDS:
         raise RemoteProtocolError(f"{count} records in one frame; 1 to {MAX_RECORDS} are allowed", code="record_count")
     return Span(count, first, last, _AGE.unpack_from(buffer, _AGE_OFFSET)[0])
+
+
+def count_records(buffer: bytes) -> int:
+    """Give how many records a run holds, by their sizes alone; what is no record ends it."""
+    offset, count, end = 0, 0, len(buffer)
+    while end - offset >= HEADER_BYTES:
+        offset += _SIZE_BYTES + int.from_bytes(buffer[offset : offset + _SIZE_BYTES], "big")
+        count += 1
+    return count
+
+
+def first_hlc(buffer: bytes) -> int:
+    """Give the hybrid time of a run's first record; the run has HEADER_BYTES at least."""
+    hlc: int = _HLC.unpack_from(buffer, _HLC_OFFSET)[0]
+    return hlc
 
 
 def after_sequence(buffer: bytes, sequence: int) -> tuple[bytes, int]:

@@ -7,6 +7,7 @@ names a daemon must not end up at another one.
 import errno
 import os
 import socket
+import struct
 from collections.abc import Mapping
 
 from mirosd_client.errors import DaemonUnavailableError, NotPermittedError
@@ -14,6 +15,10 @@ from mirosd_client.errors import DaemonUnavailableError, NotPermittedError
 SYSTEM_SOCKET = "/run/mirosd/mirosd.sock"
 ENVIRONMENT_VARIABLE = "MIROSD_SOCKET"
 HOW_TO_START = "start it with `systemctl start mirosd`, or `mirosd --config FILE` for one of your own"
+NO_URL = (
+    "a daemon is named by the path of its Unix socket, not by a URL; the broker's address and account stand in the "
+    "daemon's own configuration (broker.url, broker.user, broker.password_file)"
+)
 HOW_TO_PERMIT = "join the group with `sudo usermod -aG mirosd $USER`, then log in again"
 
 
@@ -31,15 +36,17 @@ def open_socket(argument: str | None, timeout_s: float) -> socket.socket:
 
     Raises:
         NotPermittedError: a socket is there and may not be used; says what would permit it.
-        DaemonUnavailableError: none answered; lists what was tried and how to start one.
+        DaemonUnavailableError: none answered; lists what was tried and how to start one. Or a URL was named, which
+            is not repeated: it may hold a password.
     """
     tried: list[str] = []
     forbidden = ""
     for path in candidates(argument):
+        if "://" in path:
+            raise DaemonUnavailableError(NO_URL)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(timeout_s)
         try:
-            connection.connect(path)
+            _connect(connection, path, timeout_s)
             return connection
         except OSError as exc:
             connection.close()
@@ -49,3 +56,15 @@ def open_socket(argument: str | None, timeout_s: float) -> socket.socket:
     if forbidden:
         raise NotPermittedError(f"{forbidden} may not be used by this user; {HOW_TO_PERMIT}")
     raise DaemonUnavailableError(f"no mirosd answers; tried {', '.join(tried)}; {HOW_TO_START}")
+
+
+def _connect(connection: socket.socket, path: str, timeout_s: float) -> None:
+    """Connect; where many are at the door, wait for a place among them, which settimeout() alone does not."""
+    if timeout_s:
+        seconds, rest_s = divmod(timeout_s, 1)
+        timeval = struct.pack("ll", int(seconds), int(rest_s * 1e6))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+    else:
+        connection.setblocking(False)
+    connection.connect(path)
+    connection.settimeout(timeout_s)

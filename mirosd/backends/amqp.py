@@ -22,8 +22,8 @@ from mirosd.errors import BrokerError
 class AmqpConnector:
     """See core.broker.BrokerConnector. Thread: loop."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        """`tls` is used for addresses that ask for TLS; by default the system's authorities are trusted."""
+    def __init__(self, tls: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:
+        """`tls` gives what TLS is spoken with, at each opening; by default the system's authorities are trusted."""
         self._tls = tls
 
     async def open(
@@ -44,16 +44,18 @@ class AmqpConnector:
             on_passed: called with each stage passed and what was seen there.
 
         Raises:
-            BrokerError: resolve, tcp(refused), tcp(silent), tls, amqp, amqp(slow), auth, guest_remote, vhost;
-                lost or closed when the broker went away between two stages.
+            BrokerError: resolve, tcp(refused), tcp(silent), tls and its kinds (amqp_errors.tls_error), amqp,
+                amqp(tls), amqp(slow), auth, guest_remote, vhost; lost or closed when the broker went away between two
+                stages.
         """
         progress = Progress(on_passed)
+        tls = self._tls() if address.tls else None
         wire: Wire | None = None
         try:
             async with asyncio.timeout(deadline_s):
                 client = await connect_tcp(address, progress, min(deadline_s, tcp_deadline_s or deadline_s))
                 wire = Wire(address, name, progress)
-                await wire.open(client, self._context() if address.tls else None)
+                await wire.open(client, tls)
                 return await _confirming_link(address, wire, on_lost, on_blocked)
         except BaseException as exc:
             if wire is not None:
@@ -61,11 +63,6 @@ class AmqpConnector:
             if isinstance(exc, TimeoutError):
                 raise timeout_error(address, progress.stage, deadline_s) from exc
             raise
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
 
 
 async def _confirming_link(

@@ -6,6 +6,7 @@ need that state beside the exception. What ends an open connection is `closed` (
 
 import ipaddress
 import logging
+import re
 import ssl
 
 from pika.exceptions import (
@@ -35,6 +36,17 @@ TIMED_OUT = {
 """The code of an opening that was still in this stage at its deadline."""
 
 
+CERTIFICATE_FAULTS = {9: "tls(expired)", 10: "tls(expired)", 62: "tls(name)", 64: "tls(name)"}
+"""OpenSSL's X509_V_ERR numbers: not yet valid, expired, hostname mismatch, IP address mismatch (x509_vfy.h). All
+others are reasons not to trust it."""
+
+OWN_CERTIFICATE_REFUSED = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA)")
+"""OpenSSL's names of the alerts that judge the certificate of the other side (RFC 8446, section 6.2)."""
+
+NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
+"""What OpenSSL calls an answer that is no TLS record; the second since OpenSSL 3.2."""
+
+
 def timeout_error(address: BrokerAddress, stage: str, waited_s: float) -> BrokerError:
     """Give the error of an opening that did not get past `stage`."""
     return BrokerError(TIMED_OUT[stage], f"{address.display}: no answer in {waited_s:.1f} s (stage {stage})")
@@ -53,14 +65,34 @@ def tcp_error(address: BrokerAddress, exc: OSError) -> BrokerError:
     )
 
 
+class SpeaksTlsError(ConnectionError):
+    """Who was greeted in clear answered by TLS."""
+
+
 def tls_error(address: BrokerAddress, exc: OSError) -> BrokerError:
-    """Give the error of a failed TLS handshake."""
-    reason = exc.reason if isinstance(exc, ssl.SSLError) else exc
+    """Give the error of a failed TLS handshake, or of a stream that TLS ended behind it.
+
+    Codes: tls(untrusted), tls(name), tls(expired): what is wrong with the broker's certificate; tls(client_cert): it
+    refuses ours, or that there is none, which with TLS 1.3 it says when we count the handshake as over; tls(no_tls): it
+    speaks none; tls: anything else.
+    """
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        code = CERTIFICATE_FAULTS.get(exc.verify_code, "tls(untrusted)")
+        return BrokerError(code, f"{address.display}: the broker's certificate: {exc.verify_message}")
+    reason = (exc.reason if isinstance(exc, ssl.SSLError) else None) or str(exc)
+    if OWN_CERTIFICATE_REFUSED.search(reason):
+        return BrokerError("tls(client_cert)", f"{address.display}: the broker refuses our certificate: {reason}")
+    if reason in NOT_TLS:
+        return BrokerError("tls(no_tls)", f"{address.display}: what answers there speaks no TLS")
     return BrokerError("tls", f"{address.display}: TLS handshake: {reason}")
 
 
 def handshake_error(address: BrokerAddress, peer: str, exc: BaseException | None) -> BrokerError:
     """Give the error of an AMQP handshake that the other side ended; `peer` is its IP address."""
+    if isinstance(exc, ssl.SSLError):
+        return tls_error(address, exc)
+    if isinstance(exc, SpeaksTlsError):
+        return BrokerError("amqp(tls)", f"{address.display}: what answers there speaks TLS, and was greeted in clear")
     # pika keeps the reason as text only; a stream that just ended says nothing about user and virtual host
     is_refusal = "ConnectionClosedByBroker" in str(exc)
     if isinstance(exc, ProbableAuthenticationError) and is_refusal:

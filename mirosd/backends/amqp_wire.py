@@ -20,7 +20,7 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.connection import ConnectionParameters
 from pika.credentials import PlainCredentials
 
-from mirosd.backends.amqp_errors import handshake_error, resolve_error, tcp_error, tls_error
+from mirosd.backends.amqp_errors import SpeaksTlsError, handshake_error, resolve_error, tcp_error, tls_error
 from mirosd.backends.amqp_frames import Deliveries
 from mirosd.core.broker import BrokerAddress
 from mirosd.errors import BrokerError
@@ -33,6 +33,9 @@ HEARTBEAT_S = 60
 
 FEED_BYTES = 16 * 1024
 """pika copies all that is left of its buffer at each frame: small slices keep that cheap."""
+
+TLS_ALERT = b"\x15\x03"
+"""How a TLS record begins that says what is wrong, in every version in use (RFC 8446, section 5.1)."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
@@ -150,11 +153,12 @@ class Wire(asyncio.Protocol):
         """Take over a connected socket, which is closed whatever happens; return when the AMQP connection is open.
 
         Raises:
-            BrokerError: tls, amqp, auth, guest_remote or vhost.
+            BrokerError: tls and its kinds, amqp, amqp(tls), auth, guest_remote or vhost.
         """
+        name = self._address.host.partition("%")[0]  # no certificate names an interface of ours
         try:
             await self._loop.create_connection(
-                lambda: self, sock=client, ssl=tls, server_hostname=self._address.host if tls else None
+                lambda: self, sock=client, ssl=tls, server_hostname=name if tls else None
             )
         except OSError as exc:
             raise tls_error(self._address, exc) from exc
@@ -198,6 +202,7 @@ class Wire(asyncio.Protocol):
         if self._address.tls:
             self._progress.passed(transport.get_extra_info("cipher")[1], now="amqp")
         self.connection._proto_connection_made(self)
+        self.flush()  # a broker that refuses our certificate resets soon: a later write would meet that, not its reason
 
     def data_received(self, data: bytes) -> None:
         """Feed pika. What it, or a callback above it, cannot bear ends this connection and no other."""
@@ -224,6 +229,8 @@ class Wire(asyncio.Protocol):
         if self._progress.stage != "amqp":
             return
         if data[:1] not in (b"\x01", b"A"):  # neither a method frame nor a protocol header
+            if data[:2] == TLS_ALERT and not self._address.tls:
+                raise SpeaksTlsError
             raise ConnectionError(f"another protocol: {data[:16]!r}")
         if self.connection.server_properties:
             server = self.connection.server_properties
@@ -237,6 +244,8 @@ class Wire(asyncio.Protocol):
         """Tell pika, which tells channels, consumers and the link."""
         self._transport = None
         self._unsent.clear()
+        if isinstance(exc, ssl.SSLError):
+            self._reason = self._reason or exc  # else pika would keep no more of it than that the stream ended
         try:
             self.connection._proto_connection_lost(self._reason or exc)
         finally:

@@ -1,74 +1,61 @@
 """The secrets that an operator laid down as files: the networks' keys and the brokers' passwords.
 
 A key is 32 bytes in urlsafe base64, as the ancestor's. A systemd credential (a file of
-the key's name in $CREDENTIALS_DIRECTORY) wins over the configured file. Errors and warnings tell
-the file, the reason and the cure; never anything of the content.
+the key's name in $CREDENTIALS_DIRECTORY) wins over the configured file. Keys only seed the ring
+(ring_file.py). Errors and warnings tell the file, the reason and the cure; never anything of the content.
 """
 
-import base64
-import binascii
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
+from mirosd.core.key_ring import Ring, parse_key
 from mirosd.core.settings import BrokerSettings, NetworksSettings, PeersSettings
 from mirosd.errors import StartError
 
 log = structlog.get_logger()
 
-KEY_BYTES = 32
-_TO_STANDARD = str.maketrans("-_", "+/")  # so a key in the standard alphabet is taken as well; none is ambiguous
 _MAX_FILE_BYTES = 4096  # a key has 44 characters; whatever is longer is another file
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFiles:
-    """The keys as laid down, each of 32 bytes; at least one network has one.
+def read_key_files(networks: NetworksSettings, environ: Mapping[str, str] = os.environ) -> dict[str, bytes]:
+    """Give the keys as laid down, each of 32 bytes, by network; they seed the ring (core/key_ring.py).
 
-    A network whose key is None does not exist on this host. `system` None: it is to be derived from `mesh`.
+    Raises:
+        StartError: one that is named is missing; or one is unreadable, or no key.
     """
-
-    mesh: bytes | None = field(repr=False)
-    snoop_trace: bytes | None = field(repr=False)
-    snoop_spy: bytes | None = field(repr=False)
-    system: bytes | None = field(repr=False)
-
-    @property
-    def networks(self) -> dict[str, bytes]:
-        """The keys of the networks that this host is a member of, by name."""
-        keys = {"mesh": self.mesh, "snoop_trace": self.snoop_trace, "snoop_spy": self.snoop_spy}
-        return {name: key for name, key in keys.items() if key is not None}
-
-
-def read_key_files(networks: NetworksSettings, environ: Mapping[str, str] = os.environ) -> KeyFiles:
-    """Give the keys; StartError when one that is needed or named is missing, unreadable or no key."""
     mesh_file = Path(networks.mesh.key_file)
+    places = {
+        "snoop_trace": networks.snoop_trace.key_file,
+        "snoop_spy": networks.snoop_spy.key_file,
+        "system": networks.system_key_file,
+    }
     mesh = _read_key("mesh", mesh_file, environ)
-
-    def beside(name: str, configured: str | None) -> bytes | None:
-        key = _read_key(name, Path(configured) if configured else mesh_file.with_name(f"{name}.key"), environ)
-        if key is None and configured:
+    keys = {} if mesh is None else {"mesh": mesh}
+    for name, configured in places.items():
+        path = Path(configured) if configured else mesh_file.with_name(f"{name}.key")
+        key = _read_key(name, path, environ)
+        if key is not None:
+            keys[name] = key
+        elif configured:
             raise StartError(f"there is no {name} key at {configured}; {_how_to_make(Path(configured))}")
-        return key
-
-    keys = KeyFiles(
-        mesh=mesh,
-        snoop_trace=beside("snoop_trace", networks.snoop_trace.key_file) or mesh,
-        snoop_spy=beside("snoop_spy", networks.snoop_spy.key_file) or mesh,
-        system=beside("system", networks.system_key_file),
-    )
-    if mesh is None:
-        if keys.system is None or not keys.networks:
-            raise StartError(
-                f"there is no mesh key at {mesh_file}; {_how_to_make(mesh_file)} (one that only sees traces "
-                "needs system.key and snoop_trace.key instead)"
-            )
-        log.warning("no_mesh_key", file=str(mesh_file), networks=list(keys.networks), cure=_how_to_join(mesh_file))
     return keys
+
+
+def check_membership(ring: Ring, mesh_file: Path) -> None:
+    """Raise StartError when these keys make this host a member of nothing; warn when it will have no events."""
+    if "mesh" in ring.networks:
+        return
+    networks = [name for name in ring.networks if name != "system"]
+    if "system" not in ring.networks or not networks:
+        raise StartError(
+            f"there is no mesh key at {mesh_file}; {_how_to_make(mesh_file)} (one that only sees traces "
+            "needs system.key and snoop_trace.key instead)"
+        )
+    log.warning("no_mesh_key", file=str(mesh_file), networks=networks, cure=_how_to_join(mesh_file))
 
 
 def read_password(account: BrokerSettings | PeersSettings) -> str | None:
@@ -86,8 +73,9 @@ def read_password(account: BrokerSettings | PeersSettings) -> str | None:
 
 def _read_key(name: str, path: Path, environ: Mapping[str, str]) -> bytes | None:
     """Give a key from its credential or its file, None when there is neither."""
-    directory = environ.get("CREDENTIALS_DIRECTORY")
-    credential = Path(directory, f"{name}.key") if directory else path
+    directory = environ.get("CREDENTIALS_DIRECTORY", "")
+    # systemd 252 leaves an empty one that only root may enter where it cannot mount it, as in some containers
+    credential = Path(directory, f"{name}.key") if os.access(directory, os.X_OK) else path
     for place in (credential, path):
         text = _read_secret(place)
         if text is not None:
@@ -113,12 +101,9 @@ def _read_secret(path: Path) -> str | None:
 
 def _decode(text: str, path: Path) -> bytes:
     try:
-        key = base64.b64decode("".join(text.split()).translate(_TO_STANDARD), validate=True)
-    except (binascii.Error, ValueError) as exc:  # ValueError: characters beyond ASCII
-        raise StartError(f"{path} is not base64; {_how_to_make(path)}") from exc
-    if len(key) != KEY_BYTES:
-        raise StartError(f"{path} holds {len(key)} bytes and a key has {KEY_BYTES}; {_how_to_make(path)}")
-    return key
+        return parse_key(text)
+    except ValueError as exc:
+        raise StartError(f"{path} {exc}; {_how_to_make(path)}") from exc
 
 
 def _how_to_join(path: Path) -> str:

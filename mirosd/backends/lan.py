@@ -33,6 +33,7 @@ from mirosd.core.answering import NONCES_KEPT, Recent
 from mirosd.core.asking import Asked
 from mirosd.core.lan_survey import survey
 from mirosd.core.probe import Address, Datagram, Kind, ProbeSeal, filter_program, nonce_of
+from mirosd.core.seal import Keys
 from mirosd.core.settings import LanSettings
 from mirosd.core.shown import Board
 from mirosd.errors import RemoteProtocolError, StartError
@@ -49,7 +50,7 @@ class Lan:
     """See interfaces.LanSearch. Build and close it on the loop's thread; its sockets are of that thread's network.
 
     Args:
-        system_key: 32 bytes; `system`: the label.
+        system_keys: followed as they change; `system`: the label.
         node, instance: 32 and 16 hex digits: who we are, and which of its starts.
         broker_port: where our own broker takes connections on this host; 0: it takes none from outside.
         advertise: as broker.advertise; told instead of the address at which we were asked.
@@ -65,7 +66,7 @@ class Lan:
         self,
         loop: asyncio.AbstractEventLoop,
         *,
-        system_key: bytes,
+        system_keys: Keys,
         system: str,
         node: str,
         instance: str,
@@ -81,7 +82,8 @@ class Lan:
         self._loop, self._board, self._clock, self._wall_ms = loop, board, clock, wall_ms
         self._node, self._instance = node, instance
         self.on_answer = on_answer
-        self._seal = ProbeSeal(system_key, system, random=os.urandom)
+        self._system_keys, self._system = system_keys, system
+        self._seal = ProbeSeal(system_keys, system, random=os.urandom)
         self._advertised = Advertised(advertise, broker_port)
         self._nonces, self._told = Recent(NONCES_KEPT), Recent(KEPT)
         self._nodes: dict[str, str] = {}  # by address: who answered there since the search began
@@ -93,7 +95,7 @@ class Lan:
             self._ground = Ground(settings)
         except OSError as exc:
             raise _blind(exc) from exc
-        program = filter_program([self._seal.key_id])
+        program = filter_program(self._seal.key_ids)
         self._port = LanPort(loop, settings.port, program=program, board=board, clock=clock)
         questions = itertools.count(1)
         self._asker = Asker(
@@ -108,6 +110,7 @@ class Lan:
             clock=clock,
         )
         self._confirmer = Confirmer(self._asker.places, self._asker.probe, questions, clock)
+        system_keys.on_change.append(self._rekeyed)
         self._answerer = Answerer(
             loop,
             port=self._port,
@@ -159,6 +162,11 @@ class Lan:
         self._watch.close()
         self._ground.close()
         self._port.close()
+
+    def _rekeyed(self) -> None:
+        if not self._is_closed:
+            self._seal = ProbeSeal(self._system_keys, self._system, random=os.urandom)
+            self._port.filter(filter_program(self._seal.key_ids))
 
     def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
         if not self._loop.is_closed():  # a chart's last words after the loop has ended reach nobody
@@ -231,6 +239,8 @@ class Lan:
         now_s = self._clock()
         self._answerer.heard(answer.node, now_s)
         was_for_all = not asked.address
+        if was_for_all:
+            self._board.count("lan_broadcast_answers")
         is_ipv4 = arrival.source.version == 4
         self._asker.answered(told.address, broadcast_on=arrival.ifindex if was_for_all and is_ipv4 else 0)
         if len(self._nodes) < KEPT:

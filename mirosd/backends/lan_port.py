@@ -71,6 +71,12 @@ class LanPort:
         else:
             self._board.clear_reason(TAKEN)
 
+    def filter(self, program: tuple[Instruction, ...]) -> None:
+        """Hear what this program lets through, from the next datagram on."""
+        self._program = program
+        for held in self._sockets.values():
+            held.filter(program)
+
     def listen(self, on_arrival: OnArrival) -> None:
         """Hand every datagram to `on_arrival`."""
         self._on_arrival = on_arrival

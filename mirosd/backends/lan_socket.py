@@ -76,7 +76,8 @@ class LanSocket:
         self._resume: asyncio.TimerHandle | None = None
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
-            self._prepare(program)
+            self.filter(program)  # before it is bound, so that nothing slips in between
+            self._prepare()
             # bound to one address, a socket hears no broadcast
             self._socket.bind(("::" if self._is_ipv6 else "0.0.0.0", port))  # noqa: S104
         except BaseException:
@@ -115,11 +116,14 @@ class LanSocket:
             self._loop.remove_reader(self._socket)
         self._socket.close()
 
-    def _prepare(self, program: Sequence[Instruction]) -> None:
-        sock = self._socket
+    def filter(self, program: Sequence[Instruction]) -> None:
+        """Hear what this program lets through, from the next datagram on."""
         code = ctypes.create_string_buffer(b"".join(_INSTRUCTION.pack(*one) for one in program))
-        # struct sock_fprog: their number, and where they are. Before bind, so that nothing slips in between.
-        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code)))
+        held = struct.pack("HP", len(program), ctypes.addressof(code))  # struct sock_fprog: their number, and where
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, held)
+
+    def _prepare(self) -> None:
+        sock = self._socket
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         if self._is_ipv6:

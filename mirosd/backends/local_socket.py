@@ -10,6 +10,7 @@ import ctypes
 import errno
 import grp
 import os
+import pwd
 import socket
 import stat
 import struct
@@ -25,6 +26,7 @@ from mirosd.errors import StartError
 MAX_PATH_BYTES = 107  # sun_path has 108 (unix(7)), the last of which ends the string
 BACKLOG = 128  # programs that connect in the same instant, at boot or when the daemon comes back
 SO_PEERGROUPS = 59  # asm-generic/socket.h, Linux 4.13; the socket module does not know it
+MAX_ID = 0xFFFFFFFE  # of users and groups; the number beyond it means "none" to the kernel (chown(2))
 FIRST_GROUPS = 64  # enough for nearly everyone; the kernel says how many when not
 
 _UCRED = struct.Struct("3i")
@@ -78,11 +80,22 @@ def bind(path: Path, *, mode: int, group: str | None) -> BoundSocket:
 
 
 def group_id(name: str) -> int | None:
-    """Give a group's gid, None when this machine has no such group. May ask the network (NSS): call it at start."""
+    """Give a group's gid, None when this machine has no such group; a number that is no name stands for itself.
+
+    May ask the network (NSS): call it at start, and when people ask for it.
+    """
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
-        return None
+        return _number(name)
+
+
+def user_id(name: str) -> int | None:
+    """Give a user's uid; likewise."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return _number(name)
 
 
 def peer_credentials(connected: socket.socket) -> Credentials:
@@ -102,6 +115,11 @@ def _peer_groups(fd: int) -> frozenset[int]:
         code = ctypes.get_errno()
         if code != errno.ERANGE:  # else size is now what it takes
             raise OSError(code, os.strerror(code))
+
+
+def _number(name: str) -> int | None:
+    is_number = name.isascii() and name.isdecimal() and len(name) <= len(str(MAX_ID))
+    return int(name) if is_number and int(name) <= MAX_ID else None
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -158,7 +176,8 @@ def _give_to(path: Path, group: str) -> bool:
     gid = group_id(group)
     try:
         if gid is not None:
-            os.chown(path, -1, gid, follow_symlinks=False)
+            if path.lstat().st_gid != gid:  # a sandbox may refuse the call itself
+                os.chown(path, -1, gid, follow_symlinks=False)
             return True
         reason = "no such group"
     except PermissionError:

@@ -24,6 +24,7 @@ from mirosd.core.control_messages import (
     Left,
     Matched,
     Matching,
+    Offering,
     Recalled,
     Recalling,
     decode_control,
@@ -53,6 +54,7 @@ class Control:
     Attributes:
         inquiries: what daemons ask each other about their programs.
         on_heartbeat: told each authentic heartbeat of another node, with its direct reply-to.
+        on_offering: told each key that another node offers.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Control:
         self._names, self._envelope, self._challenger = names, envelope, challenger
         self._post_peer, self._board = post_peer, board
         self.on_heartbeat: Callable[[Heartbeat, str], None] = lambda _beat, _reply_to: None
+        self.on_offering: Callable[[Offering], None] = lambda _offer: None
         self._pulse = Pulse(self._send_pulse, post_peer=post_peer, clock=clock)
         self.heartbeats = Heartbeats(
             challenger,
@@ -77,6 +80,7 @@ class Control:
             post_peer=post_peer,
             clock=clock,
             wall_ms=wall_ms,
+            measures=board.measures,
         )
         self._own: Link | None = None
         self._questions = Questions(names.control, CONTROL_TTL_MS)
@@ -122,6 +126,12 @@ class Control:
     def remove_peer(self, node: str) -> None:
         """Send `node` nothing any more."""
         self.heartbeats.remove_peer(node)
+
+    def offer(self, node: str, offer: Offering) -> None:
+        """Hand a key to a peer, unless its broker is away."""
+        link = self.heartbeats.peers.get(node)
+        if link is not None and not link.is_blocked:
+            self._publish(node, link, encode_control(offer))
 
     async def locate(self, node: str, link: Link) -> Introduction | None:
         """Ask through `link` for `node`: who answered, or None when it is not behind that broker."""
@@ -215,6 +225,8 @@ class Control:
                 answer = self.inquiries.answer(message)
                 if answer is not None:
                     self._reply(link, incoming, answer)
+            case Offering():
+                self.on_offering(message)
             case Answer() if self._questions.is_open(incoming.correlation_id):
                 self._questions.replied(incoming)
             case Answer() | Matched() | Recalled():
@@ -239,6 +251,7 @@ class Control:
 
     async def listen(self, link: Link) -> None:
         """Hear answers on a link, and challenges by those who heard our heartbeats over it."""
+        self._board.measures.opened["control"] += 1
         await link.listen_for_replies(lambda incoming: self._replied(link, incoming))
 
     def _replied(self, link: Link, incoming: Incoming) -> None:

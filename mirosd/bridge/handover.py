@@ -15,6 +15,7 @@ from mirosd.bridge.screening import Ruling, Screening
 from mirosd.bridge.subscriptions import Subscription, Subscriptions
 from mirosd.core.broker import Incoming
 from mirosd.core.interfaces import ClientSession
+from mirosd.core.measures import Measures
 
 log = structlog.get_logger()
 
@@ -44,11 +45,12 @@ class Handover:
         self,
         subscriptions: Subscriptions,
         screening: Screening,
+        measures: Measures,
         *,
         give_back: Callable[[Subscription], None],
         take_up: Callable[[Subscription], None],
     ) -> None:
-        self._subscriptions, self._screening = subscriptions, screening
+        self._subscriptions, self._screening, self._measures = subscriptions, screening, measures
         self._give_back, self._take_up = give_back, take_up
         self._loop = asyncio.get_running_loop()
         self._patience: asyncio.TimerHandle | None = None
@@ -109,6 +111,7 @@ class Handover:
             subscription.delivered = incoming.tag
             tag = subscription.epoch << _EPOCH_SHIFT | incoming.tag
             session.deliver(subscription.number, tag, held_ms, incoming.redelivered, records)
+            self._measures.deliver(subscription.network, incoming, records)
             if self._watch is None:
                 self._watch = self._loop.call_later(STUCK_POLL_S, self._look)
         elif ruling is Ruling.DROP and subscription.consumer is not None:

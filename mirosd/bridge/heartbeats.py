@@ -16,6 +16,7 @@ from mirosd.core.broker import Link
 from mirosd.core.challenger import SealedChallenger
 from mirosd.core.control_messages import NOTHING, Heartbeat
 from mirosd.core.gossip import Gossip, Hearsay, one_spelling
+from mirosd.core.measures import Measures
 from mirosd.payloads import Introduction, PeerGossip, PeerHeard
 from mirosd.signals import Private
 
@@ -42,6 +43,16 @@ class Watchers(Protocol):
         """A second has passed."""
 
 
+class KeyTeller(Protocol):
+    """Which keys this host has, and who else has which (rotation.Rotation)."""
+
+    said: dict[str, list[str]]
+    takes: bool
+
+    def heard(self, beat: Heartbeat) -> None:
+        """Take the heartbeat of a peer."""
+
+
 class Heartbeats:
     """Whom heartbeats go to, and over which link. Thread: loop.
 
@@ -56,6 +67,7 @@ class Heartbeats:
         peers: node -> link to its broker, None while that is away; read only.
         positions: says how far bodies have come, and hears it of others.
         watchers: says what is watched here, and hears it of peers.
+        keys: says which keys are here, and hears it of peers.
     """
 
     def __init__(
@@ -67,12 +79,14 @@ class Heartbeats:
         post_peer: Callable[[int, Any], None],
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
+        measures: Measures,
     ) -> None:
         self.peers: dict[str, Link | None] = {}
         self.positions: Positions | None = None
         self.watchers: Watchers | None = None
+        self.keys: KeyTeller | None = None
         self._challenger, self._send, self._on_beat, self._post_peer = challenger, send, on_beat, post_peer
-        self._clock, self._wall_ms = clock, wall_ms
+        self._clock, self._wall_ms, self._measures = clock, wall_ms, measures
         self._echoes: dict[str, tuple[int, float]] = {}
         self._gossip, self._hearsay = Gossip(), Hearsay()
         self._sequence = 0
@@ -84,7 +98,7 @@ class Heartbeats:
         if link is not None:
             self._beat_to(node, link, self.template())
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
+            self._arm()
 
     def remove_peer(self, node: str) -> None:
         """Send `node` nothing any more."""
@@ -112,9 +126,13 @@ class Heartbeats:
         )
         if beat.node in self.peers:
             self._echoes[beat.node] = beat.sent_ms, now_s
+            if rtt_ms is not None:
+                self._measures.round_trip(rtt_ms)
             self._gossip.heard(beat.node, brokers, now_s)
             if self.watchers is not None:
                 self.watchers.heard(beat)
+            if self.keys is not None:
+                self.keys.heard(beat)
         self._post_peer(Private.peer_heard, PeerHeard(introduction, beat.sequence, rtt_ms))
 
     def take_gossip(self, beat: Heartbeat) -> None:
@@ -141,14 +159,20 @@ class Heartbeats:
             if link is not None:
                 self._beat_to(node, link, template)
 
-    def _beat(self) -> None:
+    def _arm(self) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + HEARTBEAT_S
+        self._timer = loop.call_at(due_s, self._beat, due_s)
+
+    def _beat(self, due_s: float) -> None:
         self._timer = None
+        self._measures.lag_s.add(asyncio.get_running_loop().time() - due_s)
         self._on_beat()
         if self.watchers is not None:
             self.watchers.pass_time()
         self.beat_now()
         if self.peers:  # no peers, no timer: an idle daemon sleeps
-            self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
+            self._arm()
 
     def _beat_to(self, node: str, link: Link, template: Heartbeat) -> None:
         if link.is_blocked:  # what waits in front of a broker in alarm would be counted against the connection
@@ -176,4 +200,6 @@ class Heartbeats:
             gossip=self._gossip.next(now_s),
             watching=NOTHING if self.watchers is None else self.watchers.said,
             snoop_remote="off" if self.watchers is None else self.watchers.remote,
+            keys={} if self.keys is None else self.keys.said,
+            takes_keys=self.keys is not None and self.keys.takes,
         )

@@ -82,6 +82,7 @@ class Inbound:
         self._handover = Handover(
             self.subscriptions,
             Screening(envelopes, aliens, replay, board),
+            board.measures,
             give_back=lambda subscription: self._spawn(self._suspend(subscription)),
             take_up=self._resume,
         )
@@ -94,6 +95,7 @@ class Inbound:
             await link.declare_exchange(exchange)
         await count_dead_letters(link, self._names, self._node, self._settings, self._board)
         self._link = link
+        self._board.measures.opened["consume"] += 1
         self.subscriptions.opened()
         self._replay.opened(self._clock())
         for subscription in self.subscriptions.all():

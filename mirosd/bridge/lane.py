@@ -44,11 +44,12 @@ class _Debt:
     `was_sent` once it was lost with a connection before it was confirmed: the broker may have it.
     """
 
-    __slots__ = ("body", "unsafe", "was_sent")
+    __slots__ = ("body", "sent_s", "unsafe", "was_sent")
 
     def __init__(self, body: Body, unsafe: bool) -> None:
         self.body, self.unsafe = body, unsafe
         self.was_sent = False
+        self.sent_s = 0.0  # when it was published last
 
     @property
     def size(self) -> int:
@@ -126,6 +127,7 @@ class Lane:
     def opened(self, link: Link) -> None:
         """A connection is there: publish what is owed, oldest first."""
         self._link, self._is_blocked = link, link.is_blocked
+        self._board.measures.opened["mesh"] += 1
         self._resume()
 
     def lost(self) -> None:
@@ -173,11 +175,13 @@ class Lane:
         while self.is_open and self._waiting and self._has_room_for(self._waiting[0]):
             debt = self._waiting.popleft()
             body = debt.body
-            left_ms = int((body.expires_s - self._loop.time()) * 1000)
+            now_s = self._loop.time()
+            left_ms = int((body.expires_s - now_s) * 1000)
             if left_ms <= 0:
                 self._give_up(debt, "expired")
                 continue
             tag = self._next_tag = self._next_tag + 1
+            debt.sent_s = now_s
             self._in_flight[tag] = debt
             self._in_flight_bytes += debt.size
             assert self._link is not None  # is_open
@@ -197,6 +201,7 @@ class Lane:
         if debt is None:  # of a connection that was lost meanwhile
             return
         self._progress_s, self._is_stalled = self._loop.time(), False
+        self._board.measures.answer(outcome, debt.body.count, self._progress_s - debt.sent_s)
         was_high = self.pending_bytes >= self._high_bytes // 2
         self.pending_bytes -= debt.size
         self._in_flight_bytes -= debt.size

@@ -159,6 +159,7 @@ class Outbound:
     def _close_body(self) -> None:
         assert self._envelope is not None  # else nothing came here
         sealed = self._envelope.seal_records(b"".join(self._records), 0, self._routing_key)
+        self._board.measures.sent[Network.MESH] += self._count
         shares = [Share(account, count) for account, _, count in self._entries]
         body = Body(self._exchange, self._routing_key, sealed, self._expires_s, shares)
         for account, sequence, _ in self._entries:

@@ -15,6 +15,7 @@ from mirosd.bridge.control import Control
 from mirosd.bridge.kept_link import KeptLink
 from mirosd.bridge.lane import Lane
 from mirosd.core.broker import BrokerAddress, BrokerConnector, Link, Outcome
+from mirosd.core.measures import Histogram
 from mirosd.errors import BrokerError
 from mirosd.names import NETWORKS
 from mirosd.payloads import Introduction, PeerSign, ProducerQueue
@@ -175,17 +176,21 @@ class ProducerSet:
         self._note_networks()
         self._control.remove_peer(node)
 
-    def snoop(self, exchange: str, routing_key: str, body: bytes, *, max_unconfirmed: int) -> bool:
+    def snoop(self, exchange: str, routing_key: str, body: bytes, *, max_unconfirmed: int, answer_s: Histogram) -> bool:
         """Publish instrumentation over the control link; False when the broker cannot take it now.
 
         Args:
             max_unconfirmed: bytes of instrumentation that may be without a confirm, this body included.
+            answer_s: takes how long the broker needed for its answer.
         """
         link = self._control_link
         if link is None or link.is_blocked or self._snoop_unconfirmed + len(body) > max_unconfirmed:
             return False
+        clock = asyncio.get_running_loop().time
+        sent_s = clock()
 
         def answered(_outcome: Outcome) -> None:
+            answer_s.add(clock() - sent_s)
             if link is self._control_link:
                 self._snoop_unconfirmed -= len(body)
 

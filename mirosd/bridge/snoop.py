@@ -64,8 +64,14 @@ class SnoopOutbound:
         if not targets:
             return
         body = self._envelopes[network].seal_records(records, 0, routing_key)
+        measures = self._board.measures
+        measures.sent[network] += count
         for producer_set in targets:
             if not producer_set.snoop(
-                self._names.exchanges[network], routing_key, body, max_unconfirmed=MAX_UNCONFIRMED[network]
+                self._names.exchanges[network],
+                routing_key,
+                body,
+                max_unconfirmed=MAX_UNCONFIRMED[network],
+                answer_s=measures.answer_s[network],
             ):
                 self._board.count(f"{NETWORK_NAMES[network]}_shed", count)

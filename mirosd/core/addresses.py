@@ -52,7 +52,10 @@ def parse_host(text: str) -> HostPort:
     """
     text = text.strip()
     if "@" in text or "/" in text:
-        raise AddressError(f"a host is written without protocol, user, password or path; {ALLOWED}")
+        raise AddressError(
+            "a host is written without protocol, user, password or path; the account for other hosts' brokers stands "
+            f"in peers.user and peers.password_file of the configuration; {ALLOWED}"
+        )
     match = _ADDRESS.fullmatch(text)
     if match is None:
         if _is_ipv6(text):

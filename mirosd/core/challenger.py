@@ -15,7 +15,7 @@ import msgspec
 from mirosd.core.control_messages import ANSWER_KEY, Answer, Challenge, decode_control, encode_control
 from mirosd.core.envelope import Envelope
 from mirosd.core.gossip import one_spelling
-from mirosd.core.seal import membership_proof
+from mirosd.core.seal import Keys, membership_proof
 from mirosd.errors import RemoteProtocolError
 from mirosd.names import ANY_NODE, node_routing_key
 from mirosd.payloads import Introduction
@@ -53,7 +53,7 @@ class SealedChallenger:
     """Makes and judges sealed challenges, and answers those of others (interfaces.Challenger). Thread: loop.
 
     Args:
-        keys: network name -> key, of the networks this host is a member of.
+        keys: network name -> its keys, of the networks this host is a member of.
         nonce: draws 32 hex digits.
         wall_ms: the wall clock in ms; only for noticing clocks that differ.
         brokers: gives where our own broker takes others' connections, as a hosts file writes it.
@@ -66,7 +66,7 @@ class SealedChallenger:
         self,
         identity: Identity,
         envelope: Envelope,
-        keys: Mapping[str, bytes],
+        keys: Mapping[str, Keys],
         *,
         nonce: Callable[[], str],
         wall_ms: Callable[[], int],
@@ -92,7 +92,8 @@ class SealedChallenger:
         """Give our answer, sealed for `routing_key`."""
         me = self.identity
         proofs = {
-            network: membership_proof(key, network, challenge.nonce, me.node) for network, key in self._keys.items()
+            network: membership_proof(keys.in_use, network, challenge.nonce, me.node)
+            for network, keys in self._keys.items()
         }
         answer = Answer(
             nonce=challenge.nonce,
@@ -145,10 +146,13 @@ class SealedChallenger:
         proved = tuple(
             sorted(
                 network
-                for network, key in self._keys.items()
-                if hmac.compare_digest(
-                    message.proofs.get(network, "").encode(),
-                    membership_proof(key, network, nonce, message.node).encode(),
+                for network, keys in self._keys.items()
+                if any(
+                    hmac.compare_digest(
+                        message.proofs.get(network, "").encode(),
+                        membership_proof(key, network, nonce, message.node).encode(),
+                    )
+                    for key in keys
                 )
             )
         )

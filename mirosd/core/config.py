@@ -9,19 +9,23 @@ follows the settings and not the text, so neither deep nor recursive YAML can le
 import re
 import types
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeGuard, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeGuard, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from mirosd.core.setting_checks import OCTAL
+from mirosd.core.config_text import compose
+from mirosd.core.setting_checks import NOT_WRITTEN, OCTAL
 from mirosd.core.settings import Settings
 from mirosd.errors import ConfigError
 
-MAX_CONFIG_CHARS = 64 * 1024
-"""Many times the example with all its comments; bounds the work that a wrong file can cause."""
+MAX_SECTIONS = 256
+"""Sections in one list: rules, for a host with very many groups. Aliases make thousands of them in a short file."""
+
+MAX_FAULTS = 100
+"""Faults that are told; a file with more is no configuration, and the nearest name is searched for each of them."""
 
 _TAG = "tag:yaml.org,2002:"
 _NULL = _TAG + "null"
@@ -42,6 +46,10 @@ class _BadValue(Exception):  # noqa: N818 -- never leaves this module
         self.node, self.cure = node, cure
 
 
+class _TooManyFaults(Exception):  # noqa: N818 -- likewise
+    pass
+
+
 def parse_config(text: str) -> Settings:
     """Give the settings that a YAML text holds; an empty text gives the defaults.
 
@@ -49,9 +57,12 @@ def parse_config(text: str) -> Settings:
         ConfigError: `faults` has one sentence for each fault, in the order of their lines.
             Values of texts are never repeated in it: one may be a password.
     """
-    walk = _Walk()
-    settings: Settings = walk.section(Settings, _compose(text), "")
-    walk.check_accounts(settings)
+    walk, root = _Walk(), compose(text)
+    try:
+        settings: Settings = walk.section(Settings, root, "")
+        walk.check_together(settings)
+    except _TooManyFaults:
+        pass  # those that were found are told
     if walk.faults:
         raise ConfigError([f"line {line}: {sentence}" for line, sentence in sorted(walk.faults)])
     return settings
@@ -75,34 +86,14 @@ def _is_section(hint: Any) -> TypeGuard[type]:
     return is_dataclass(hint)
 
 
+def _is_list_of_sections(hint: Any) -> bool:
+    return get_origin(hint) is tuple and _is_section(get_args(hint)[0])
+
+
 @cache
 def _hints(section: type) -> dict[str, Any]:
     hints = get_type_hints(section, include_extras=True)
-    return {field.name: hints[field.name] for field in fields(section)}
-
-
-def _compose(text: str) -> yaml.Node | None:
-    """Give the text's root node, None when it is empty; ConfigError when it is not YAML."""
-    if len(text) > MAX_CONFIG_CHARS:
-        raise ConfigError(
-            [f"line 1: the file is longer than {MAX_CONFIG_CHARS} characters; take out what is no setting"]
-        )
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        _refuse(mark.line if mark else 0, str(exc.problem or exc.context))
-    except yaml.reader.ReaderError as exc:
-        _refuse(text.count("\n", 0, int(exc.position)), f"character {exc.character!r} may not stand here")
-    except RecursionError:
-        _refuse(0, "lists or mappings stand too deep inside each other")
-    except (ValueError, OverflowError) as exc:  # PyYAML turns escapes such as "\UFFFFFFFF" into numbers unchecked
-        _refuse(0, str(exc))
-
-
-def _refuse(line: int, problem: str) -> NoReturn:
-    cure = "indent with spaces" if "'\\t'" in problem else "write it as in config.example.yaml"
-    raise ConfigError([f"line {line + 1}: this is not YAML ({problem}); {cure}"]) from None
+    return {field.name: hints[field.name] for field in fields(section) if field.metadata != NOT_WRITTEN}
 
 
 class _Walk:
@@ -122,6 +113,8 @@ class _Walk:
                 self._fault(child, f"{prefix}{_word(name)}: there is no such setting; {_nearest(kind, name, prefix)}")
             elif _is_section(hint):
                 values[name] = self.section(hint, child, f"{path}.")
+            elif _is_list_of_sections(hint):
+                values[name] = tuple(self._sections(get_args(hint)[0], child, path))
             else:
                 try:
                     values[name] = _value(hint, child)
@@ -129,14 +122,31 @@ class _Walk:
                     self._fault(exc.node, f"{path}: {exc.cure}")
         return kind(**values)
 
-    def check_accounts(self, settings: Settings) -> None:
-        """A password has one place; with two, nobody knows which one holds."""
+    def _sections(self, kind: type, node: yaml.Node, path: str) -> Iterator[Any]:
+        """Give the sections of a list. Each has `line`, and `fault`: what is wrong with its settings together."""
+        if node.tag == _NULL:
+            return
+        if not isinstance(node, yaml.SequenceNode) or len(node.value) > MAX_SECTIONS:
+            self._fault(node, f"{path}: is not a list of at most {MAX_SECTIONS}; write [], or `- NAME: VALUE` for each")
+            return
+        for item in node.value:
+            faults = len(self.faults)
+            section = replace(self.section(kind, item, f"{path}."), line=item.start_mark.line + 1)
+            if section.fault and len(self.faults) == faults:
+                self._fault(item, f"{path}: {section.fault}")
+            yield section
+
+    def check_together(self, settings: Settings) -> None:
+        """A password has one place, else nobody knows which one holds; a private key is the key of a certificate."""
         for name, account in (("broker", settings.broker), ("peers", settings.peers)):
             if account.password is not None and account.password_file is not None:
                 line = self.lines[f"{name}.password_file"]
                 self.faults.append(
                     _Fault(line, f"{name}.password_file: {name}.password is set too; remove one of them")
                 )
+        if settings.tls.key_file is not None and settings.tls.cert_file is None:
+            line = self.lines["tls.key_file"]
+            self.faults.append(_Fault(line, "tls.key_file: there is no certificate with it; write tls.cert_file too"))
 
     def _members(self, node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, yaml.Node]]:
         if node is None or node.tag == _NULL:
@@ -144,22 +154,24 @@ class _Walk:
         if not isinstance(node, yaml.MappingNode):
             self._fault(node, f"{prefix.rstrip('.') or 'the file'}: write settings here, one NAME: VALUE a line")
             return
+        seen: dict[str, int] = {}
         for key, child in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._fault(key, f"{prefix}?: a setting's name is a plain word")
                 continue
-            path = prefix + key.value
             line = key.start_mark.line + 1
-            if path in self.lines:
+            if key.value in seen:
                 self._fault(
-                    key, f"{prefix}{_word(key.value)}: set already on line {self.lines[path]}; remove one of them"
+                    key, f"{prefix}{_word(key.value)}: set already on line {seen[key.value]}; remove one of them"
                 )
                 continue
-            self.lines[path] = line
+            seen[key.value] = self.lines[prefix + key.value] = line
             yield key.value, child
 
     def _fault(self, node: yaml.Node, sentence: str) -> None:
         self.faults.append(_Fault(node.start_mark.line + 1, sentence))
+        if len(self.faults) == MAX_FAULTS:
+            raise _TooManyFaults
 
 
 def _value(hint: Any, node: yaml.Node) -> Any:
@@ -223,12 +235,11 @@ def _number(base: type, rules: list[Any], node: yaml.ScalarNode) -> int | float:
 
 
 def _nearest(section: type, name: str, prefix: str) -> str:
-    """Give the advice for an unknown name: its nearest neighbour in the section, else anywhere."""
+    """Give the advice for an unknown name: the nearest that there is, of its section where others have it too."""
     if prefix + name in setting_paths():
         return "a dot makes no section; indent it beneath its section's name"
-    for near in get_close_matches(name, _hints(section), n=1):
-        return f"did you mean {prefix}{near}?"
     by_name = {path.rpartition(".")[2]: path for path in setting_paths()}
+    by_name |= {near: prefix + near for near in _hints(section)}
     for near in get_close_matches(name, by_name, n=1):
         return f"did you mean {by_name[near]}?"
     return f"those here are {', '.join(_hints(section))}"

@@ -4,7 +4,7 @@ A Challenge asks whoever holds the system key to answer with its nonce; the Answ
 introduces the daemon and proves, network by network, which keys it holds. A
 Heartbeat says "still here" to one peer, and who else is; Left says that this was the last.
 Matching asks one peer whom a routing key would reach there; Matched says so. Recalling asks one for what its
-programs have on record; Recalled says how many of them will send it.
+programs have on record; Recalled says how many of them will send it. Offering hands a network's new key on.
 
 Later fields have defaults and unknown ones are skipped, so daemons that differ in them understand each other.
 """
@@ -28,6 +28,8 @@ ANSWER_KEY = "answer"
 
 Counter = Annotated[int, msgspec.Meta(ge=0)]
 """Of a body, or 0: nothing is said. JSON readers that make floats of numbers beyond 2^53 do not read these."""
+
+KeyId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}$")]
 
 NOTHING = msgspec.Raw(b"{}")
 """An empty JSON object, which is read later."""
@@ -68,7 +70,8 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     `brokers`, `instance` and `uptime_ms` as in Answer; `gossip` as core.gossip, `taken`, `aged` and `heard` as
     core.replay.Position says. `watching`: the snoop networks that somebody watches there, by name, each with its dials
     (core.interest reads it: junk in it is no reason to miss a heartbeat); `snoop_remote`: what it lets others turn on
-    there, the setting snoop.remote.
+    there, the setting snoop.remote. `keys`: the key ids of each network that has keys of its own there, the one in use
+    first; `takes_keys`: whether it takes those of a rotation, the setting keys.accept_remote.
     """
 
     version: int = CONTROL_VERSION
@@ -90,6 +93,8 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     heard: Counter = 0
     watching: msgspec.Raw = NOTHING
     snoop_remote: str = "trace"
+    keys: dict[str, list[str]] = {}
+    takes_keys: bool = False
 
 
 class Left(msgspec.Struct, tag="left", tag_field="type", frozen=True, kw_only=True):
@@ -145,7 +150,22 @@ class Recalled(msgspec.Struct, tag="recalled", tag_field="type", frozen=True, kw
     refused: str = ""
 
 
-ControlMessage = Challenge | Answer | Heartbeat | Left | Matching | Matched | Recalling | Recalled
+class Offering(msgspec.Struct, tag="offering", tag_field="type", frozen=True, kw_only=True):
+    """A new key of `network`, `wrapped` under its `old` one (seal.wrap_key, in hex); both by their key ids.
+
+    `is_forced`: it is not to wait for who does not answer. Nobody answers this: heartbeats tell who took it.
+    """
+
+    version: int = CONTROL_VERSION
+    node: str
+    network: str
+    old: KeyId
+    key: KeyId
+    wrapped: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2}){44,64}$")]
+    is_forced: bool = False
+
+
+ControlMessage = Challenge | Answer | Heartbeat | Left | Matching | Matched | Recalling | Recalled | Offering
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ControlMessage)

@@ -32,6 +32,7 @@ def peer_row(seen: Seen, state: Standing, sources: Iterable[str]) -> PeerRow:
         flaps=seen.flaps,
         since_s=seen.since_s,
         previous=tuple(sorted(seen.previous.items(), key=lambda item: (-item[1], item[0]))),
+        clock_ahead_s=seen.introduction.wall_ahead_s,
     )
 
 

@@ -1,7 +1,8 @@
 """The datagram that asks the LAN who is there, and the one that answers: 128 bytes each, sealed.
 
 Both have one size, so nobody is made to send more than was sent to him. Nothing in
-them is readable without the system key but which key sealed them.
+them is readable without the system key but which key sealed them. Of several system keys (key_ring.py) each makes a
+key here: what any of them sealed is opened, and that of the one in use seals.
 
     key    HKDF-SHA256(system key, no salt, info "mirosd 2 probe")
     nonce  12 random bytes
@@ -26,7 +27,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from mirosd.core.seal import KEY_ID_BYTES, derive, key_id, length_prefixed
+from mirosd.core.seal import KEY_ID_BYTES, Keys, derive, key_id, length_prefixed
 from mirosd.errors import RemoteProtocolError
 
 PROBE_BYTES = 128
@@ -74,25 +75,28 @@ class Datagram(NamedTuple):
 
 
 class ProbeSeal:
-    """Seals and opens the datagrams of one system.
+    """Seals and opens the datagrams of one system with the keys that it has now.
 
     Args:
-        system_key: 32 bytes.
         system: the system's label, bound into every datagram.
         random: gives n unpredictable bytes (os.urandom).
+
+    Attributes:
+        key_ids: of what is opened, that of the key in use first.
     """
 
-    def __init__(self, system_key: bytes, system: str, *, random: Callable[[int], bytes]) -> None:
-        key = derive(system_key, salt=b"", info=b"mirosd 2 probe")
-        self.key_id = key_id(key)
-        self._cipher = AESGCM(key)
+    def __init__(self, system_keys: Keys, system: str, *, random: Callable[[int], bytes]) -> None:
+        keys = [derive(key, salt=b"", info=b"mirosd 2 probe") for key in system_keys]
+        self.key_ids = [key_id(key) for key in keys]
+        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._bound = length_prefixed(system.encode()) + bytes([VERSION])
         self._random = random
 
     def seal(self, datagram: Datagram) -> bytes:
         """Give the 128 bytes."""
         nonce = self._random(12)
-        header = _HEADER.pack(MAGIC, datagram.kind, 0, self.key_id, nonce)
+        in_use = self.key_ids[0]
+        header = _HEADER.pack(MAGIC, datagram.kind, 0, in_use, nonce)
         plaintext = _SEALED.pack(
             datagram.wall_ms,
             datagram.challenge,
@@ -103,7 +107,7 @@ class ProbeSeal:
             0 if datagram.has_broker else _NO_BROKER,
             bytes.fromhex(datagram.instance),
         )
-        return header + self._cipher.encrypt(nonce, plaintext, header + self._bound)
+        return header + self._ciphers[in_use].encrypt(nonce, plaintext, header + self._bound)
 
     def open(self, data: bytes) -> Datagram:
         """Give what was sealed; nonce_of(data) tells a repeat.
@@ -115,11 +119,12 @@ class ProbeSeal:
         if len(data) != PROBE_BYTES or data[: len(MAGIC)] != MAGIC:
             raise RemoteProtocolError(f"{len(data)} bytes that are no datagram of ours")
         _, kind, _, sealed_with, nonce = _HEADER.unpack_from(data)
-        if sealed_with != self.key_id:
+        cipher = self._ciphers.get(sealed_with)
+        if cipher is None:
             raise RemoteProtocolError(f"sealed with key {sealed_with.hex()}, not ours", code="unknown_key")
         header = data[: _HEADER.size]
         try:
-            plaintext = self._cipher.decrypt(nonce, data[_HEADER.size :], header + self._bound)
+            plaintext = cipher.decrypt(nonce, data[_HEADER.size :], header + self._bound)
         except InvalidTag as exc:
             raise RemoteProtocolError("not sealed by a member of this system", code="forged") from exc
         if kind not in (Kind.PROBE, Kind.ANSWER):

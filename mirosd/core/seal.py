@@ -8,11 +8,15 @@ every new connection to the own broker. The counter goes on through all of them:
 the node's start, below them how many bodies this start has sealed. So it puts all that a node ever
 seals for a network in one order (replay.py).
 
+A network may have several keys for a while (key_ring.py): what any of them sealed is opened, and one is in use to seal.
+
     key id       SHA-256("mirosd key id" | network key)[:4]     which key; public
     node tag     SHA-256("mirosd session" | node id, as hex)[:6]     whose session; public
     session id   node tag | 10 random bytes
     session key  HKDF-SHA256(network key, salt=session, info="mirosd 2 session" | lp(system) | lp(network))
     system key   HKDF-SHA256(mesh key, salt="", info="mirosd 2 system"), or a file of its own
+    wrapped key  nonce (12, random) | AES-256-GCM(HKDF-SHA256(old key, salt="", info="mirosd 2 wrap"), nonce, new key,
+                 additional data = lp(system) | lp(network) | id of the old key | id of the new key)
 
 lp(x) is the length of x in two bytes, then x.
 
@@ -25,14 +29,16 @@ of 2^-32 for a repeated nonce is reached after sqrt(2 * 2^80 * 2^-32) = 24 milli
 network under one key: a reconnect a second for nine months. Sessions of two nodes meet only if, beside
 these bits, their tags do, which for any two is 2^-48. Clones share a tag, and draw their 80 bits apart.
 
-Source: RFC 5869 (HKDF), NIST SP 800-38D section 8.2.1 (deterministic nonces).
+A wrapped key has a random nonce: one of 2^32 for a key that wraps a handful of others in its life.
+
+Source: RFC 5869 (HKDF), NIST SP 800-38D section 8.2.1 (deterministic nonces) and 8.3 (random ones).
 """
 
 import hashlib
 import hmac
 import struct
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -63,6 +69,7 @@ MAX_OPEN_SESSIONS = 1024
 """Sessions of others whose keys are kept ready; the least recently used goes first, and costs one derivation again."""
 
 _NONCE = struct.Struct(">IQ")
+_WRAP_NONCE_BYTES = 12
 _LENGTH = struct.Struct(">H")
 
 
@@ -108,6 +115,58 @@ def membership_proof(network_key: bytes, network: str, nonce: str, node: str) ->
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
+def wrap_key(key: bytes, old: bytes, system: str, network: str, *, random: Callable[[int], bytes]) -> bytes:
+    """Give a network's new key, sealed for whoever holds its old one."""
+    nonce = random(_WRAP_NONCE_BYTES)
+    cipher, bound = _wrapping(old, system, network, key_id(key))
+    return nonce + cipher.encrypt(nonce, key, bound)
+
+
+def unwrap_key(wrapped: bytes, old: bytes, system: str, network: str, new_id: bytes) -> bytes:
+    """Give the key that wrap_key() sealed; RemoteProtocolError `forged` when it is not the key of that id."""
+    cipher, bound = _wrapping(old, system, network, new_id)
+    try:
+        key = cipher.decrypt(wrapped[:_WRAP_NONCE_BYTES], wrapped[_WRAP_NONCE_BYTES:], bound)
+    except (InvalidTag, ValueError) as exc:
+        raise RemoteProtocolError("a key that nobody with the old one has wrapped", code="forged") from exc
+    if len(key) != KEY_BYTES or key_id(key) != new_id:
+        raise RemoteProtocolError("a key that is another than its id says", code="forged")
+    return key
+
+
+def _wrapping(old: bytes, system: str, network: str, new_id: bytes) -> tuple[AESGCM, bytes]:
+    bound = length_prefixed(system.encode(), network.encode()) + key_id(old) + new_id
+    return AESGCM(derive(old, salt=b"", info=b"mirosd 2 wrap")), bound
+
+
+class Keys:
+    """The keys of one network as they are now: whoever seals or opens holds this, and follows. Thread: loop.
+
+    Attributes:
+        in_use: the one to seal with.
+        on_change: called, all of them, when the keys have become others.
+    """
+
+    def __init__(self, in_use: bytes, accepted: Iterable[bytes] = ()) -> None:
+        self.on_change: list[Callable[[], None]] = []
+        self.change(in_use, accepted)
+
+    def change(self, in_use: bytes, accepted: Iterable[bytes] = ()) -> None:
+        """Seal with `in_use` from now on, and open with it and with those accepted beside it, and no other."""
+        self.in_use = in_use
+        self._by_id = {key_id(key): key for key in (in_use, *accepted)}
+        for follow in self.on_change:
+            follow()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give all, the one in use first."""
+        return iter(self._by_id.values())
+
+    def find(self, wanted: bytes) -> bytes | None:
+        """Give the key with this id, None when it is none of ours."""
+        return self._by_id.get(wanted)
+
+
 class Sealed(NamedTuple):
     """A sealed text with what a receiver needs to open it."""
 
@@ -123,9 +182,10 @@ def _session_cipher(key: bytes, session: bytes, system: str, network: str) -> AE
 
 
 class Sealer:
-    """Seals for one network of one system, in sessions of its own.
+    """Seals for one network of one system with the key in use, in sessions of its own.
 
     Args:
+        keys: the network's; another in use begins a session.
         node: the id of the node that seals.
         start: the node's, from its state directory; 0 says nothing of the order of what is sealed.
         random: gives n unpredictable bytes (os.urandom).
@@ -137,7 +197,7 @@ class Sealer:
 
     def __init__(
         self,
-        key: bytes,
+        keys: Keys,
         system: str,
         network: str,
         *,
@@ -146,15 +206,16 @@ class Sealer:
         random: Callable[[int], bytes],
         clock: Callable[[], float],
     ) -> None:
-        self.key_id = key_id(key)
         self.next_counter = first_counter(start)
         self._tag = node_tag(node)
-        self._key, self._system, self._network = key, system, network
+        self._keys, self._system, self._network = keys, system, network
         self._random, self._clock = random, clock
         self.new_session()
 
     def new_session(self) -> None:
-        """Begin a session: at start, after an hour, and whenever what was published may be seen again."""
+        """Begin a session: at start, after an hour, with each key, and when what was published may be seen again."""
+        self._key = self._keys.in_use
+        self.key_id = key_id(self._key)
         self.session = self._tag + self._random(SESSION_BYTES - NODE_TAG_BYTES)
         self._cipher = _session_cipher(self._key, self.session, self._system, self._network)
         self._began_s = self._clock()
@@ -165,7 +226,7 @@ class Sealer:
 
     def seal(self, plaintext: bytes, associated: Callable[[bytes, int], bytes]) -> Sealed:
         """Seal; `associated(session, counter)` gives the additional authenticated data."""
-        if self._clock() - self._began_s > MAX_SESSION_S:
+        if self._keys.in_use is not self._key or self._clock() - self._began_s > MAX_SESSION_S:
             self.new_session()
         counter, self.next_counter = self.next_counter, self.next_counter + 1
         ciphertext = self._cipher.encrypt(_NONCE.pack(0, counter), plaintext, associated(self.session, counter))
@@ -173,29 +234,30 @@ class Sealer:
 
 
 class Opener:
-    """Opens what members of one network of one system sealed."""
+    """Opens what members of one network of one system sealed, with any of its keys."""
 
-    def __init__(self, key: bytes, system: str, network: str) -> None:
-        self.key_id = key_id(key)
-        self._key, self._system, self._network = key, system, network
+    def __init__(self, keys: Keys, system: str, network: str) -> None:
+        self._keys, self._system, self._network = keys, system, network
         self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()
 
     def open(self, sealed: Sealed, associated: bytes) -> bytes:
         """Give the text; RemoteProtocolError `unknown_key` or `forged` when it does not open."""
-        if sealed.key_id != self.key_id:
+        key = self._keys.find(sealed.key_id)
+        if key is None:
             raise RemoteProtocolError(f"sealed with key {sealed.key_id.hex()}, not ours", code="unknown_key")
-        cipher = self._ciphers.get(sealed.session)
+        session = sealed.session + sealed.key_id
+        cipher = self._ciphers.get(session)
         is_new = cipher is None
         if cipher is None:
-            cipher = _session_cipher(self._key, sealed.session, self._system, self._network)
+            cipher = _session_cipher(key, sealed.session, self._system, self._network)
         try:
             plaintext = cipher.decrypt(_NONCE.pack(0, sealed.counter), sealed.ciphertext, associated)
         except (InvalidTag, ValueError, OverflowError) as exc:
             raise RemoteProtocolError("the body was not sealed by a member, or was changed", code="forged") from exc
         if is_new:  # only a session that proved itself may push another out
-            self._keep(sealed.session, cipher)
+            self._keep(session, cipher)
         else:
-            self._ciphers.move_to_end(sealed.session)
+            self._ciphers.move_to_end(session)
         return plaintext
 
     def _keep(self, session: bytes, cipher: AESGCM) -> None:

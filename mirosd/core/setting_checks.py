@@ -27,6 +27,9 @@ class Octal:
 
 OCTAL = Octal()
 
+NOT_WRITTEN = {"is_written": False}
+"""Marks a field (its metadata) that the reader of the file fills, and nobody can write."""
+
 Check = Callable[[str], str]
 """Gives "" for a good text, else what to write instead. It never repeats the text, which may be secret."""
 

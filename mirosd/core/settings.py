@@ -7,8 +7,8 @@ check (a function that gives "" or what to write instead). Nothing stands here t
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from mirosd.core.addresses import AMQP_PORT
 from mirosd.core.setting_checks import (
+    NOT_WRITTEN,
     OCTAL,
     Range,
     check_broker_url,
@@ -70,10 +70,28 @@ class PeersSettings:
     """As broker.password."""
     password_file: FilePath | None = None
     """As broker.password_file."""
-    port: Port = AMQP_PORT
-    """Port of a listed host that is written without one: AMQP's own."""
+    port: Port | None = None
+    """Port of a listed host that is written without one; null: AMQP's own, 5672, and with TLS 5671."""
+    tls: Literal["auto", "on", "off"] = "auto"
+    """auto: TLS if broker.url has it; on: also where our own broker is spoken to in clear, on loopback."""
     vhost: Word = "/"
     """RabbitMQ's default virtual host."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """TLS to brokers, wherever broker.url or peers.tls asks for it.
+
+    A broker's certificate must come from an authority that is trusted and name the host as it is addressed; nothing
+    switches that off. Files that are renewed count at the next connection.
+    """
+
+    ca_file: FilePath | None = None
+    """Authorities that are trusted, PEM; null: the system's."""
+    cert_file: FilePath | None = None
+    """This host's certificate, PEM, for brokers that ask for one; with those between it and its authority."""
+    key_file: FilePath | None = None
+    """Its private key, PEM, without a passphrase, since nobody is there to type one; null: in cert_file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,15 @@ class NetworksSettings:
     snoop_spy: SnoopNetworkSettings = SnoopNetworkSettings()
     system_key_file: FilePath | None = None
     """null: system.key beside the mesh key when there is one, else derived from the mesh key."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeysSettings:
+    """How the networks' keys are renewed."""
+
+    accept_remote: bool = False
+    """True: keys of a rotation that another host began are taken (mirosctl keys rotate). A rotation waits for hosts
+    that take none; but whoever has a network's key could lock out those that take any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +212,40 @@ class LimitsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RightsRule:
+    """What a group or a user may do at the local socket, on top of what the two groups of `socket` give."""
+
+    group: Word | None = None
+    """A group's name or number; it counts for the group's members, the primary group included."""
+    user: Word | None = None
+    """A user's name or number, instead of a group."""
+    may: tuple[Literal["read", "transmit", "operate"], ...] = ()
+    """read: see this host's status, peers and hosts; transmit: send events and subscribe to them; operate: change what
+    the daemon does, and see what the charts of all hosts do. What is not written is not given."""
+    networks: tuple[Literal["mesh", "snoop_trace", "snoop_spy"], ...] = ()
+    """Only these; a snoop network that is named may be watched by whoever may read. Empty: the mesh for transmit, and
+    the snoop networks for operate."""
+    line: int = field(default=0, compare=False, metadata=NOT_WRITTEN)
+    """Where it stands in the file, for warnings."""
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the rule, though each of its settings is right by itself; "" when nothing is."""
+        if (self.group is None) == (self.user is None):
+            return "write a group or a user, one of them in each rule"
+        if not self.may:
+            return "write what they may: read, transmit or operate"
+        if "operate" in self.may and self.networks:
+            return "operate is for the whole host: write it in a rule without networks"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
-    """What is written to standard error."""
+    """What is written to standard error, or to the journal behind it."""
 
     format: Literal["auto", "json", "console"] = "auto"
-    """auto: JSON under systemd or into a pipe, columns on a terminal."""
+    """auto: fields in systemd's journal, JSON into a pipe, columns on a terminal."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """info tells each change and no repetition of it."""
 
@@ -215,10 +271,14 @@ class Settings:
     socket: SocketSettings = SocketSettings()
     broker: BrokerSettings = BrokerSettings()
     peers: PeersSettings = PeersSettings()
+    tls: TlsSettings = TlsSettings()
     networks: NetworksSettings = NetworksSettings()
+    keys: KeysSettings = KeysSettings()
     discovery: DiscoverySettings = DiscoverySettings()
     delivery: DeliverySettings = DeliverySettings()
     snoop: SnoopSettings = SnoopSettings()
+    rights: tuple[RightsRule, ...] = ()
+    """Who may do what at the local socket besides; what several rules give to somebody adds up."""
     limits: LimitsSettings = LimitsSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()

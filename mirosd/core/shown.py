@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mirosd.core.measures import Measures
+
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
     """One line of the peers table: a display copy, as interfaces.md names its fields.
 
     `incarnation` counts the node's starts; `flaps` how often it was alive and then was not; `previous` are addresses
-    that it has left, the last one first, each with when. Times are seconds on the daemon's monotonic clock.
+    that it has left, the last one first, each with when. Times are seconds on the daemon's monotonic clock;
+    `clock_ahead_s` is by how much its wall clock was ahead of ours when it last spoke.
     """
 
     node: str
@@ -28,6 +31,7 @@ class PeerRow:
     flaps: int = 0
     since_s: float | None = None  # when its state began
     previous: tuple[tuple[str, float], ...] = ()
+    clock_ahead_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,9 @@ class LanCache:
 
 
 class Board(Protocol):
-    """Where charts and the bridge show what people may see. Thread: any."""
+    """Where charts and the bridge show what people may see. Thread: any, but for `measures`, which are the loop's."""
+
+    measures: Measures
 
     def show_peers(self, rows: Sequence[PeerRow]) -> None:
         """Replace the peers table."""

@@ -4,9 +4,11 @@ Nothing is decided from the board; `mirosctl wait` waits for what stands on it.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from mirosd.core.measures import Measures
 from mirosd.core.shown import LanCache, PeerRow, Recce
 
 
@@ -25,8 +27,8 @@ class Board:
         self.lan_cache: LanCache | None = None
         self.reasons: dict[str, str] = {}
         self.counters: Counter[str] = Counter()
+        self.measures = Measures(time.time)
         self._changed = asyncio.Event()
-        self.on_reasons: Callable[[], None] = lambda: None
 
     def show_peers(self, rows: Sequence[PeerRow]) -> None:
         """Replace the peers table."""
@@ -109,7 +111,6 @@ class Board:
             self.reasons[code] = detail
         if self.reasons != before:
             self.changed()
-            self.on_reasons()
 
     def _add(self, counter: str, amount: int) -> None:
         self.counters[counter] += amount

@@ -11,6 +11,15 @@ from mirosd_client.errors import DaemonRefusedError
 REMEMBERED_OWNERS = 4096
 """Client ids whose uid is remembered after their connection: 64 bytes or so each, so a quarter of a megabyte."""
 
+LINES_PER_PERIOD = 20
+"""Lines of log about one uid's connections: nobody reads more, and a loop that is refused fills no disk."""
+
+PERIOD_S = 60.0
+"""A minute, after which a uid has as many lines again."""
+
+REMEMBERED_TALKS = 1024
+"""Uids whose lines are counted: more than a host has users."""
+
 
 class Member(Protocol):
     """What the census must know of a session."""
@@ -35,6 +44,13 @@ class Member(Protocol):
         """Drop the connection because its client does not read."""
 
 
+class _Talk:
+    """How much was said of a uid of late."""
+
+    def __init__(self, began_s: float) -> None:
+        self.began_s, self.lines, self.unsaid = began_s, 0, 0
+
+
 class Census:
     """All sessions, by uid and by client id. Thread: loop."""
 
@@ -45,6 +61,7 @@ class Census:
         self._members: dict[int, set[Member]] = {}
         self._holders: dict[bytes, Member] = {}
         self._owners: dict[bytes, int] = {}  # oldest first
+        self._talks: dict[int, _Talk] = {}  # oldest first
 
     def enter(self, member: Member) -> None:
         """Count a connection in, until `leave`; DaemonRefusedError("too_many_connections") above the bound."""
@@ -115,6 +132,25 @@ class Census:
                 f"uid {member.uid} leaves more than {self._unsent_bytes_per_uid} bytes unread "
                 "(limits.unsent_bytes_per_uid); this connection had the most"
             )
+
+    def say(self, uid: int, now_s: float) -> int | None:
+        """Count a line of log about a uid's connections; None: it is one too many, else how many were unsaid before.
+
+        Args:
+            now_s: monotonic.
+        """
+        talk = self._talks.pop(uid, None) or _Talk(now_s)
+        self._talks[uid] = talk
+        if len(self._talks) > REMEMBERED_TALKS:
+            del self._talks[next(iter(self._talks))]
+        if now_s - talk.began_s >= PERIOD_S:
+            talk.began_s, talk.lines = now_s, 0
+        if talk.lines >= LINES_PER_PERIOD:
+            talk.unsaid += 1
+            return None
+        unsaid, talk.unsaid = talk.unsaid, 0
+        talk.lines += 1
+        return unsaid
 
     def members(self) -> list[Member]:
         """Every connection whose transport is not gone."""

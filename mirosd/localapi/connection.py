@@ -21,7 +21,7 @@ import structlog
 from mirosd.errors import MirosdError
 from mirosd.localapi.desk import Desk
 from mirosd_client.errors import DaemonRefusedError
-from mirosd_client.messages import Closing, DaemonMessage, encode_message
+from mirosd_client.messages import Closing, DaemonMessage, Failed, encode_message
 from mirosd_client.wire import Frame, FrameReader
 
 CLOSING_GRACE_S = 1.0  # for a client to read why it was closed; the daemon's stop waits no longer either
@@ -61,9 +61,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102 -- asyncio's
         self._transport = cast(asyncio.Transport, transport)
         self._socket = cast(socket.socket, transport.get_extra_info("socket"))
-        credentials = self._desk.credentials_of(self._socket)
-        self.uid, self.pid = credentials.uid, credentials.pid
-        self.rights = self._desk.policy.rights_of(credentials)
+        self._credentials = self._desk.credentials_of(self._socket)
+        self.uid, self.pid = self._credentials.uid, self._credentials.pid
+        self.grant = self._desk.policy.grant_of(self._credentials)
         self._timer = self._loop.call_later(self._desk.hello_timeout_s, self._hello_is_late)
         try:
             self._desk.census.enter(self)
@@ -112,7 +112,9 @@ class Connection(asyncio.Protocol):
             self._desk.census.check_unsent(self)
 
     def send(self, message: DaemonMessage) -> None:
-        """Send a control message."""
+        """Send a control message; a Failed is counted."""
+        if isinstance(message, Failed):
+            self._desk.board.count(f"refused_{message.code}")
         self.write(encode_message(message))
 
     async def send_when_room(self, message: DaemonMessage) -> None:
@@ -155,6 +157,12 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             self._timer = self._loop.call_later(CLOSING_GRACE_S, self._transport.abort)
 
+    def review(self) -> None:
+        """Take the policy that is in force by now; what is lost by it is not held on to by an open connection."""
+        held, self.grant = self.grant, self._desk.policy.grant_of(self._credentials)
+        if not self.grant.covers(held):
+            self.close("rights_changed", "the daemon's `rights` have changed; connect again for what is left of yours")
+
     def overrun(self, message: str) -> None:
         """End because the client does not read; no last word could reach it."""
         if not self._has_ended:
@@ -168,8 +176,11 @@ class Connection(asyncio.Protocol):
 
     def _report(self, code: str, message: str) -> None:
         self._desk.board.count(f"session_{code}")
-        whom = {"client": self.client, "program": self.program, "pid": self.pid, "uid": self.uid}
-        _log.warning("session_closed", code=code, reason=message, **whom)
+        unsaid = self._desk.census.say(self.uid, self._loop.time())
+        if unsaid is not None:
+            whom = {"client": self.client, "program": self.program, "pid": self.pid, "uid": self.uid}
+            more = {"unsaid": unsaid} if unsaid else {}  # of such lines about this user, before this one
+            _log.warning("session_closed", code=code, reason=message, **whom, **more)
 
     def _hello_is_late(self) -> None:
         self.close("hello_timeout", f"no hello within {self._desk.hello_timeout_s:g} s")

@@ -23,9 +23,9 @@ class Identity:
     networks: tuple[str, ...] = tuple(NETWORKS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Desk:
-    """What all sessions share. `credentials_of` asks the kernel who is at the other end."""
+    """What all sessions share. `credentials_of` asks the kernel who is at the other end; `policy` alone changes."""
 
     sink: ClientSink
     view: DaemonView

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-RESTLESS = frozenset({"rtt_ms", "last_seen_s", "since_s", "previous", "stages"})
+RESTLESS = frozenset({"rtt_ms", "last_seen_s", "since_s", "previous", "clock_ahead_s", "stages"})
 """Time, a heartbeat or a scouting moves these: they come along with a change, and are none."""
 
 

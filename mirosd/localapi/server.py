@@ -9,6 +9,7 @@ import socket
 from typing import cast
 
 from mirosd.localapi.desk import Desk
+from mirosd.localapi.rights import Policy
 from mirosd.localapi.session import Session
 from mirosd.localapi.verb import Display
 
@@ -36,6 +37,12 @@ class LocalServer:
         await asyncio.gather(*(session.gone for session in sessions))
         await self._server.wait_closed()
         self._server = None
+
+    def enforce(self, policy: Policy) -> None:
+        """Have `policy` hold from now on, for those who are connected too."""
+        self._desk.policy = policy
+        for session in self._sessions():
+            session.review()
 
     def sessions(self) -> list[Display]:
         """Give a row per client that has said hello: client, program, pid, uid, rights, subscriptions, unsent_bytes."""

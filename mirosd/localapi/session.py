@@ -12,7 +12,7 @@ import re
 from mirosd.errors import RemoteProtocolError
 from mirosd.localapi.connection import Connection
 from mirosd.localapi.desk import Desk
-from mirosd.localapi.rights import Rights
+from mirosd.localapi.rights import MESH, Rights
 from mirosd.localapi.verb import Display
 from mirosd.localapi.verbs import answer
 from mirosd.names import NETWORK_NAMES, NETWORKS
@@ -38,7 +38,6 @@ from mirosd_client.wire import (
     PROTOCOL_VERSION,
     Frame,
     FrameType,
-    Network,
     decode_ack,
     decode_events,
     encode_delivery,
@@ -50,7 +49,6 @@ MAX_ASKS = 16  # in flight per session: a person asks one thing at a time, a das
 MAX_SUBSCRIPTION = 0xFFFF  # a DELIVERY frame carries the number as u16
 MAX_PROGRAM_CHARS = 64  # of what a program calls itself, for people
 SHOWN_VERSIONS = 8  # of what a client claims to speak
-MESH = NETWORK_NAMES[Network.MESH]
 
 _SECRET = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -81,7 +79,7 @@ class Session(Connection):
             "program": self.program,
             "pid": self.pid,
             "uid": self.uid,
-            "rights": self.rights.words,
+            "rights": self.grant.rights.words,
             "subscriptions": self.subscription_count,
             "unsent_bytes": self.unsent_bytes,
         }
@@ -166,16 +164,17 @@ class Session(Connection):
         self._is_greeted = True
         self.client, self.client_id = client_id.hex(), client_id
         self.program = hello.program[:MAX_PROGRAM_CHARS]
-        self.has_charts = hello.has_charts and Rights.TRANSMIT in self.rights  # else it could not answer a recall
+        self.has_charts = hello.has_charts and Rights.TRANSMIT in self.grant.rights  # else it could answer no recall
         me = self._desk.identity
-        words = self.rights.words
+        words = self.grant.rights.words
         self.send(Welcome(max(common), me.node, me.name, me.system, self.client, me.version, words, me.networks))
         self._desk.sink.attached(self)
 
     def _take_events(self, body: bytes) -> None:
-        self._desk.policy.require(Rights.TRANSMIT, self.rights, "sending events")
         events = decode_events(body)
-        self._require_key(NETWORK_NAMES[events.network], "sent")
+        network = NETWORK_NAMES[events.network]
+        self._desk.policy.require_sending(network, self.grant, f"sending on {network}")
+        self._require_key(network, "sent")
         span = scan_records(events.records, self.client_id)
         if span.records > 1 and len(events.records) > MAX_BODY_BYTES:
             raise RemoteProtocolError(
@@ -203,7 +202,7 @@ class Session(Connection):
                 raise RemoteProtocolError("a connection has one hello", code="unexpected_message")
 
     def _follow(self, sequences: list[int]) -> None:
-        self._desk.policy.require(Rights.TRANSMIT, self.rights, "following events")
+        self._desk.policy.require_sending(MESH, self.grant, "following events")
         for sequence in sequences:
             if sequence <= max(self._last_followed, self._last_sequence):
                 raise RemoteProtocolError("events are followed in their order, before they are sent", code="follow")
@@ -231,9 +230,7 @@ class Session(Connection):
         if request.network not in NETWORKS:
             raise DaemonRefusedError("network", f"networks are {', '.join(NETWORKS)}")
         self._require_key(request.network, "subscribed to")
-        # events are for programs; instrumentation shows what the programs of every host do
-        right = Rights.TRANSMIT if request.network == MESH else Rights.OPERATE
-        self._desk.policy.require(right, self.rights, f"subscribing to {request.network}")
+        self._desk.policy.require_hearing(request.network, self.grant, f"subscribing to {request.network}")
         if len(request.binding_key.encode()) > MAX_ROUTING_KEY_BYTES:
             raise DaemonRefusedError("binding_key", f"a binding key has at most {MAX_ROUTING_KEY_BYTES} bytes")
         self._desk.census.check_queues(self)
@@ -247,6 +244,6 @@ class Session(Connection):
             self.send(Failed(ask.id, "too_many_asks", f"{MAX_ASKS} asks of this connection are unanswered already"))
             return
         desk = self._desk
-        task = self._loop.create_task(answer(ask, desk.view, desk.policy, self.rights, self.send_when_room))
+        task = self._loop.create_task(answer(ask, desk.view, desk.policy, self.grant, self.send_when_room))
         self._asks.add(task)
         task.add_done_callback(self._asks.discard)

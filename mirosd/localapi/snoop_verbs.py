@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 
-from mirosd.localapi.rights import Rights
 from mirosd.localapi.verb import DaemonView, Display, RowTaker, Verb
 from mirosd_client.dial import Dial, Patterns, SnoopNetwork
 from mirosd_client.messages import Recall, RecallWhat
@@ -68,6 +67,6 @@ async def _recall(view: DaemonView, args: RecallArguments, row: RowTaker) -> Dis
 
 
 SNOOP_VERBS: dict[str, Verb] = {
-    "watch": Verb(Rights.OPERATE, WatchArguments, _watch),
-    "recall": Verb(Rights.OPERATE, RecallArguments, _recall),
+    "watch": Verb(None, WatchArguments, _watch),
+    "recall": Verb(None, RecallArguments, _recall),
 }

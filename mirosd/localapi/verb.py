@@ -51,6 +51,19 @@ class SnoopView(Protocol):
         """Have the programs of all hosts that the dial takes send what they have: the rows of `recall`."""
 
 
+class KeysView(Protocol):
+    """The networks' keys. Errors are MirosdErrors (key_ring.KeysError). Thread: loop."""
+
+    def rows(self) -> list[Display]:
+        """The rows of `keys_list`."""
+
+    async def rotate(self, network: str, *, is_forced: bool) -> Display:
+        """Make a new key and hand it on, or go on with the one that is on its way: the result of `keys_rotate`."""
+
+    async def replace(self, network: str, text: str) -> Display:
+        """Take a key, and retire all others of its network: the result of `keys_replace`."""
+
+
 class DaemonView(Protocol):
     """What the daemon shows and lets people change. Errors are MirosdErrors with stable codes. Thread: loop."""
 
@@ -62,8 +75,15 @@ class DaemonView(Protocol):
     def snoop(self) -> SnoopView:
         """The charts of all hosts, watched."""
 
+    @property
+    def keys(self) -> KeysView:
+        """The networks' keys, and who has them."""
+
     def status(self) -> Display:
         """The result of `status`."""
+
+    def metrics(self) -> Display:
+        """The result of `metrics`."""
 
     def peers(self) -> list[Display]:
         """The peers table, sorted."""
@@ -107,8 +127,8 @@ class NoArguments(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Verb(NamedTuple):
-    """One line of the table."""
+    """One line of the table. `right` None: the network that its arguments name must be open to the caller."""
 
-    right: Rights
+    right: Rights | None
     arguments: type[msgspec.Struct]
     run: Callable[[DaemonView, Any, RowTaker], Awaitable[Display]]

@@ -1,7 +1,8 @@
 """What can be asked at the local socket: the table of all verbs, and how one is run.
 
 status                       result {state, reasons [{code, detail}], node, name, system, version,
-                             uptime_s, broker {address, state, detail}, clients, subscriptions, counters}
+                             uptime_s, broker {address, state, detail, user, tls, told}, clients,
+                             subscriptions, counters, lan {port, off}, renewed: "" | why this node drew a new id}
 peers                        rows as shown.PeerRow, with last_seen_s
 peers_watch                  rows {change: appeared | changed | gone, peer}; first one per peer, then {change:
                              complete}, then each as it happens, until the client goes away
@@ -25,21 +26,32 @@ watch                        args {network, hosts, charts, signals, events, for_
 recall                       args {id, what: history | charts, network, hosts, charts, signals, events, since_s}, rows
                              {host, node, sources, refused: "" | policy | no_key | busy | unanswered}, result
                              {sources}
+keys_list                    rows {network, follows: network | "", keys [{id, state: in_use | accepted, since_s, lacking
+                             [{node, name, why}]}]}, then {node, name, takes, keys {network: [ids]}, seen_s, is_alive}
+                             of each host seen within a day, this one first
+keys_rotate                  args {network, force}, result {network, id, state: in_use | accepted, lacking [{node,
+                             name, why}], cut_off [names]}
+keys_replace                 args {network, key}, result {network, id, retired [ids], restart_needed}
 wait                         args {peers: n | null, timeout_s}, result {ready, missing}
+metrics                      rows {node, name, address, state, rtt_ms, last_seen_s, clock_ahead_s}, one per peer; result
+                             as of status, with events, answers, connections_opened, histograms (core.measures),
+                             queues, charts and programs (metrics_view)
 """
 
 import difflib
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import structlog
 
 from mirosd.errors import MirosdError
 from mirosd.localapi.host_verbs import HOST_VERBS
+from mirosd.localapi.key_verbs import KEY_VERBS
 from mirosd.localapi.lan_verbs import LAN_VERBS
+from mirosd.localapi.metrics_verbs import METRICS_VERBS
 from mirosd.localapi.peer_verbs import PEER_VERBS
-from mirosd.localapi.rights import Policy, Rights
+from mirosd.localapi.rights import Grant, Policy, Rights
 from mirosd.localapi.snoop_verbs import SNOOP_VERBS
 from mirosd.localapi.verb import DaemonView, Display, NoArguments, RowTaker, Verb
 from mirosd_client.errors import DaemonRefusedError
@@ -93,6 +105,8 @@ VERBS: dict[str, Verb] = {
     **LAN_VERBS,
     **HOST_VERBS,
     **SNOOP_VERBS,
+    **METRICS_VERBS,
+    **KEY_VERBS,
 }
 
 
@@ -116,7 +130,7 @@ def check_arguments(verb: Verb, args: Display) -> msgspec.Struct:
 
 
 async def answer(
-    ask: Ask, view: DaemonView, policy: Policy, held: Rights, send: Callable[[DaemonMessage], Awaitable[None]]
+    ask: Ask, view: DaemonView, policy: Policy, held: Grant, send: Callable[[DaemonMessage], Awaitable[None]]
 ) -> None:
     """Run an ask and send its rows and the one Done or Failed that ends them; raises nothing."""
 
@@ -125,8 +139,12 @@ async def answer(
 
     try:
         verb = find_verb(ask.verb)
-        policy.require(verb.right, held, f"`{ask.verb}`")
-        await send(Done(ask.id, await verb.run(view, check_arguments(verb, ask.args), row)))
+        if verb.right is not None:
+            policy.require(verb.right, held, f"`{ask.verb}`")
+        args: Any = check_arguments(verb, ask.args)
+        if verb.right is None:
+            policy.require_hearing(args.network, held, f"`{ask.verb}`")
+        await send(Done(ask.id, await verb.run(view, args, row)))
     except MirosdError as exc:
         await send(Failed(ask.id, exc.code, str(exc)))
     except Exception:  # noqa: BLE001 -- a fault of one verb must not end the session, let alone the daemon

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from mirosd.backends.lan import Lan
+from mirosd.core.seal import Keys
 from mirosd.core.settings import LanSettings
 from mirosd.core.shown import LanCache, PeerRow, Recce
 from mirosd.payloads import LanAnswer, LanSurvey
@@ -72,13 +73,14 @@ class Searcher:
         self.board = RecordingBoard()
         self.posted: list[tuple[float, int, Any]] = []
         self.named: list[str] = []
+        self.keys = Keys(key)
         self.later_s = 0.0
         """Set it, and it is so much later for this host."""
         self._stop: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
         is_ready = threading.Event()
         options = {
-            "system_key": key,
+            "system_keys": self.keys,
             "system": system,
             "node": self.node,
             "instance": (f"{id(self):x}" * 16)[:16],

@@ -1,8 +1,6 @@
 """Opening a link: every failure has its code in time and leaves nothing behind; what only RabbitMQ does to a link."""
 
 import asyncio
-import datetime
-import ipaddress
 import os
 import socket
 import ssl
@@ -10,18 +8,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.backends.amqp_link import AmqpLink
-from mirosd.core.broker import BrokerAddress, Outcome
+from mirosd.core.broker import BrokerAddress
 from mirosd.errors import BrokerError
-from tests.backends.broker_rig import MESH, eventually
+from tests.backends.broker_rig import eventually
 from tests.lab.broker import PASSWORD, USER, Broker
 from tests.lab.namespaces import Lan
 
@@ -42,7 +36,8 @@ async def opened(
     tls: ssl.SSLContext | None = None,
 ) -> AmqpLink:
     """Give an open link."""
-    return await AmqpConnector(tls).open(
+    connector = AmqpConnector() if tls is None else AmqpConnector(lambda: tls)
+    return await connector.open(
         address, deadline_s=deadline_s, tcp_deadline_s=tcp_deadline_s, name="test", on_lost=lambda _: None
     )
 
@@ -53,7 +48,11 @@ def holdings() -> tuple[int, int]:
 
 
 async def refusal(
-    address: BrokerAddress, *, deadline_s: float = DEADLINE_S, tcp_deadline_s: float | None = None
+    address: BrokerAddress,
+    *,
+    deadline_s: float = DEADLINE_S,
+    tcp_deadline_s: float | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> BrokerError:
     """Give the error of an attempt to open a link, five times the same and leaving nothing behind."""
     before = holdings()
@@ -61,7 +60,7 @@ async def refusal(
     for _ in range(5):
         started_s = time.monotonic()
         with pytest.raises(BrokerError) as refused:
-            await opened(address, deadline_s=deadline_s, tcp_deadline_s=tcp_deadline_s)
+            await opened(address, deadline_s=deadline_s, tcp_deadline_s=tcp_deadline_s, tls=tls)
         errors.append(refused.value)
         print(refused.value.code, refused.value, f"{time.monotonic() - started_s:.3f} s")
         assert time.monotonic() - started_s < deadline_s + 1.0
@@ -185,13 +184,12 @@ class TestBroker:
     """Everything that a RabbitMQ can say."""
 
     async def test_refusals(self, broker: Broker) -> None:
-        """Wrong password, unknown user, unknown virtual host and TLS to a plain port have codes of their own."""
+        """Wrong password, unknown user and unknown virtual host have codes of their own."""
         good = address_of(broker)
 
         assert (await refusal(replace(good, password="geheim"))).code == "auth"
         assert (await refusal(replace(good, user="nobody", password="geheim"))).code == "auth"
         assert (await refusal(replace(good, vhost="none"))).code == "vhost"
-        assert (await refusal(replace(good, tls=True))).code == "tls"
 
     async def test_guest(self, broker: Broker, brokers: dict[str, Broker], lan: Lan) -> None:
         """RabbitMQ's guest may come over loopback; from elsewhere the error is not that of a wrong password."""
@@ -223,60 +221,3 @@ class TestBroker:
         await link.close()
 
         assert passed == ["resolve", "tcp", "amqp", "auth"]
-
-    async def test_tls(self, broker: Broker, tmp_path: Path) -> None:
-        """Over TLS a link works, and only to a broker whose certificate is trusted."""
-        certificate, key = _certificate(tmp_path)
-        server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server_side.load_cert_chain(certificate, key)
-        trusting = ssl.create_default_context(cafile=str(certificate))
-        async with _tls_in_front(broker, server_side) as port:
-            address = replace(address_of(broker), port=port, tls=True)
-            assert (await refusal(address, deadline_s=5.0)).code == "tls"
-
-            before = holdings()
-            link = await opened(address, tls=trusting)
-            await link.declare_exchange(MESH)
-            outcomes: list[Outcome] = []
-            link.publish(MESH, "a", b"x" * 300_000, mandatory=True, on_outcome=outcomes.append)
-            await eventually(lambda: outcomes)
-            await link.close()
-            link = await opened(address, tls=trusting)
-            link.abort()
-            await eventually(lambda: holdings() == before, f"{before} descriptors and tasks again")
-            assert outcomes == [Outcome.RETURNED]
-
-
-@asynccontextmanager
-async def _tls_in_front(broker: Broker, context: ssl.SSLContext) -> AsyncIterator[int]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection(broker.host.address, broker.port)
-        await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
-
-    server = await asyncio.start_server(serve, LOOPBACK, 0, ssl=context)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-
-
-def _certificate(directory: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "broker")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (directory / "cert.pem").write_bytes(certificate.public_bytes(pem))
-    (directory / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return directory / "cert.pem", directory / "key.pem"

@@ -19,7 +19,7 @@ from tests.backends.broker_loss_contract import TestAlarm, TestLoss  # noqa: F40
 from tests.backends.broker_queue_contract import TestConsumers, TestQueues  # noqa: F401 -- the same
 from tests.backends.broker_rig import MESH, Inbox, eventually, linked, make_queue, published
 from tests.backends.frame_relay import relay
-from tests.lab.broker import PASSWORD, USER, Broker
+from tests.lab.broker import TESTER, TESTER_PASSWORD, Broker
 
 pytestmark = pytest.mark.lab
 
@@ -29,7 +29,7 @@ class AmqpRig:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.address = BrokerAddress(broker.host.address, broker.port, user=USER, password=PASSWORD)
+        self.address = BrokerAddress(broker.host.address, broker.port, user=TESTER, password=TESTER_PASSWORD)
 
     async def open(
         self, on_lost: Callable[[BrokerError], None], on_blocked: Callable[[bool], None] | None = None

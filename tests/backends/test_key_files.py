@@ -1,18 +1,22 @@
 """Keys and passwords from files: what is taken, what falls back, and what is said when it is wrong."""
 
 import base64
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 import structlog
 
-from mirosd.backends.key_files import read_key_files, read_password
+from mirosd.backends.key_files import check_membership, read_key_files, read_password
+from mirosd.core.key_ring import Ring
+from mirosd.core.seal import system_key
 from mirosd.core.settings import BrokerSettings, MeshSettings, NetworksSettings, SnoopNetworkSettings
 from mirosd.errors import StartError
 
 MESH, TRACE, SPY, SYSTEM, OTHER = (bytes([n]) * 32 for n in (250, 251, 252, 253, 254))
 NO_ENVIRON: dict[str, str] = {}
+NETWORKS = ("mesh", "snoop_trace", "snoop_spy", "system")
 
 
 def write_key(path: Path, key: bytes) -> Path:
@@ -22,6 +26,19 @@ def write_key(path: Path, key: bytes) -> Path:
     return path
 
 
+def ring_of(networks: NetworksSettings, environ: dict[str, str] = NO_ENVIRON) -> Ring:
+    """Give the ring of a host that never had one: what its key files seed."""
+    ring = Ring({}).seeded(read_key_files(networks, environ), 0.0)
+    check_membership(ring, Path(networks.mesh.key_file))
+    return ring
+
+
+def keys_of(networks: NetworksSettings, environ: dict[str, str] = NO_ENVIRON) -> tuple[bytes, ...]:
+    """Give the one key of each network, in the order of NETWORKS."""
+    ring = ring_of(networks, environ)
+    return tuple(key for network in NETWORKS for key in ring.keys_of(network))
+
+
 @pytest.fixture
 def networks(tmp_path: Path) -> NetworksSettings:
     """Settings of a host that has a mesh key and nothing more."""
@@ -29,19 +46,16 @@ def networks(tmp_path: Path) -> NetworksSettings:
 
 
 def test_the_mesh_key_is_enough(networks: NetworksSettings) -> None:
-    """Without keys of their own, the snoop networks have the mesh key, and the system key is to be derived (D46)."""
-    keys = read_key_files(networks, NO_ENVIRON)
-
-    assert (keys.mesh, keys.snoop_trace, keys.snoop_spy, keys.system) == (MESH, MESH, MESH, None)
+    """Without keys of their own, the snoop networks have the mesh key, and the system key is derived from it (D46)."""
+    assert (MESH, MESH, MESH, system_key(MESH)) == keys_of(networks)
 
 
 def test_keys_beside_the_mesh_key_are_found(networks: NetworksSettings, tmp_path: Path) -> None:
     """Each network's own key is taken when it lies beside the mesh key."""
     for name, key in (("snoop_trace", TRACE), ("snoop_spy", SPY), ("system", SYSTEM)):
         write_key(tmp_path / f"{name}.key", key)
-    keys = read_key_files(networks, NO_ENVIRON)
 
-    assert (keys.mesh, keys.snoop_trace, keys.snoop_spy, keys.system) == (MESH, TRACE, SPY, SYSTEM)
+    assert (MESH, TRACE, SPY, SYSTEM) == keys_of(networks)
 
 
 def test_a_named_key_must_be_there(networks: NetworksSettings, tmp_path: Path) -> None:
@@ -54,7 +68,7 @@ def test_a_named_key_must_be_there(networks: NetworksSettings, tmp_path: Path) -
         NetworksSettings(MeshSettings(missing)),
     ):
         with pytest.raises(StartError, match=r"there is no \w+ key at .+gone.key; to make a key: "):
-            read_key_files(wrong, NO_ENVIRON)
+            ring_of(wrong)
 
 
 def test_a_host_may_have_a_snoop_network_alone(tmp_path: Path) -> None:
@@ -62,9 +76,9 @@ def test_a_host_may_have_a_snoop_network_alone(tmp_path: Path) -> None:
     write_key(tmp_path / "system.key", SYSTEM)
     write_key(tmp_path / "snoop_trace.key", TRACE)
     with structlog.testing.capture_logs() as logs:
-        keys = read_key_files(NetworksSettings(MeshSettings(str(tmp_path / "mesh.key"))), NO_ENVIRON)
+        keys = keys_of(NetworksSettings(MeshSettings(str(tmp_path / "mesh.key"))))
 
-    assert ({"snoop_trace": TRACE}, SYSTEM) == (keys.networks, keys.system)
+    assert (TRACE, SYSTEM) == keys
     assert [("no_mesh_key", ["snoop_trace"])] == [(line["event"], line["networks"]) for line in logs]
 
 
@@ -76,18 +90,18 @@ def test_without_a_mesh_key_the_system_and_a_network_need_theirs(tmp_path: Path,
     with pytest.raises(
         StartError, match=r"there is no mesh key at .+; to make a key: .+system.key and snoop_trace.key"
     ):
-        read_key_files(NetworksSettings(MeshSettings(str(tmp_path / "mesh.key"))), NO_ENVIRON)
+        ring_of(NetworksSettings(MeshSettings(str(tmp_path / "mesh.key"))))
 
 
 def test_the_cure_makes_a_key(tmp_path: Path) -> None:
     """The command in the error, run as it stands, makes a key that is accepted and that others cannot read."""
     networks = NetworksSettings(MeshSettings(str(tmp_path / "mesh.key")))
     with pytest.raises(StartError) as caught:
-        read_key_files(networks, NO_ENVIRON)
+        ring_of(networks)
     subprocess.run(["sh", "-c", str(caught.value).split("to make a key: ")[1].split("; all hosts")[0]], check=True)
 
     with structlog.testing.capture_logs() as logs:
-        assert len(read_key_files(networks, NO_ENVIRON).networks["mesh"]) == 32
+        assert len(ring_of(networks).keys_of("mesh")[0]) == 32
     assert logs == []
 
 
@@ -97,9 +111,21 @@ def test_a_credential_wins(networks: NetworksSettings, tmp_path: Path) -> None:
     credentials.mkdir()
     write_key(credentials / "mesh.key", OTHER)
     write_key(tmp_path / "snoop_spy.key", SPY)
-    keys = read_key_files(networks, {"CREDENTIALS_DIRECTORY": str(credentials)})
 
-    assert (keys.mesh, keys.snoop_trace, keys.snoop_spy) == (OTHER, OTHER, SPY)
+    keys = keys_of(networks, {"CREDENTIALS_DIRECTORY": str(credentials)})
+
+    assert (OTHER, OTHER, SPY) == keys[:3]
+
+
+def test_credentials_that_cannot_be_reached_are_none(
+    networks: NetworksSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the manager made their directory and could not hand it over, the files hold."""
+    write_key(tmp_path / "mesh.key", MESH)
+    (tmp_path / "credentials" / "mesh.key").mkdir(parents=True)  # root may enter any; reading this one is an error
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.X_OK)
+
+    assert MESH == keys_of(networks, {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})[0]
 
 
 def test_both_alphabets_are_keys(networks: NetworksSettings) -> None:
@@ -107,7 +133,7 @@ def test_both_alphabets_are_keys(networks: NetworksSettings) -> None:
     assert b"+" in base64.b64encode(MESH)
     Path(networks.mesh.key_file).write_bytes(base64.b64encode(MESH))
 
-    assert read_key_files(networks, NO_ENVIRON).mesh == MESH
+    assert keys_of(networks)[0] == MESH
 
 
 @pytest.mark.parametrize("form", ["{0}", "{0}\n\n", "  {0}\r\n", "{1}\n{2}\n"])
@@ -116,7 +142,7 @@ def test_whitespace_does_not_matter(networks: NetworksSettings, form: str) -> No
     text = base64.urlsafe_b64encode(MESH).decode()
     Path(networks.mesh.key_file).write_text(form.format(text, text[:20], text[20:]))
 
-    assert read_key_files(networks, NO_ENVIRON).mesh == MESH
+    assert keys_of(networks)[0] == MESH
 
 
 @pytest.mark.parametrize(
@@ -161,8 +187,8 @@ def test_a_key_that_others_can_read_is_a_warning(networks: NetworksSettings) -> 
 
 
 def test_keys_do_not_show(networks: NetworksSettings) -> None:
-    """Printing keys prints none."""
-    assert repr(read_key_files(networks, NO_ENVIRON)) == "KeyFiles()"
+    """Printing a ring prints no key."""
+    assert repr(MESH)[2:-1] not in repr(ring_of(networks))
 
 
 def test_a_password_comes_from_its_place(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from mirosd.backends.lan_port import TAKEN
 from mirosd.core.answering import DATAGRAMS_PER_TICK, TICK_S
 from mirosd.core.lan_networks import LanNetwork
 from mirosd.core.probe import PROBE_BYTES, Datagram, Kind, ProbeSeal
+from mirosd.core.seal import Keys
 from mirosd.core.settings import LanSettings
 from mirosd.errors import StartError
 from mirosd.signals import Private
@@ -299,7 +300,7 @@ class TestAnswering:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as afar:
                 afar.bind(("10.88.0.2", 0))
                 afar.settimeout(30)
-                seal = ProbeSeal(KEY, "default", random=os.urandom)
+                seal = ProbeSeal(Keys(KEY), "default", random=os.urandom)
                 probe = Datagram(Kind.PROBE, b"12345678", "c" * 32, "d" * 16, ip_address("10.77.0.1"), port=5672)
                 afar.sendto(seal.seal(probe), ("10.77.0.1", PORT))
                 data, where = afar.recvfrom(200)
@@ -410,7 +411,7 @@ class TestFooling:
         h1, h2, h3 = lan.hosts
         with searchers(Searcher(h1)) as (asker,), speaker(h2) as member, speaker(h3) as elsewhere:
             asker.lan.ask(["10.77.0.2"])
-            seal = ProbeSeal(KEY, "default", random=lambda n: b"n" * n)
+            seal = ProbeSeal(Keys(KEY), "default", random=lambda n: b"n" * n)
             probe = seal.open(member.recvfrom(200)[0])
             answer = probe._replace(kind=2, node="e" * 32, target=ip_address("10.77.0.1"))  # type: ignore[arg-type]
             elsewhere.sendto(seal.seal(answer), ("10.77.0.1", PORT))
@@ -418,12 +419,24 @@ class TestFooling:
 
             assert [] == asker.answers
 
+    def test_keys_that_change_while_it_runs(self, lan: Lan) -> None:
+        """A key more lets its holders in, one less shuts them out, without a search begun anew."""
+        h1, h2, _ = lan.hosts
+        other = b"o" * 32
+        with searchers(Searcher(h1), Searcher(h2, key=other)) as (asker, stranger):
+            assert set() == asker.confirm("10.77.0.2:5672", 0.5)
+            stranger.call(lambda: stranger.keys.change(other, [KEY]))
+            asker.call(lambda: asker.keys.change(KEY, [other]))
+            assert {"10.77.0.2:5672"} == asker.confirm("10.77.0.2:5672")  # each seals with the key that it uses
+            asker.call(lambda: asker.keys.change(KEY))
+            assert set() == asker.confirm("10.77.0.2:5672", 0.5)
+
     def test_a_challenge_that_nobody_drew(self, lan: Lan) -> None:
         """An answer to no question of ours is nothing, however well it is sealed."""
         h1, h2, _ = lan.hosts
         with searchers(Searcher(h1)) as (asker,), speaker(h2) as member:
             asker.lan.ask(["10.77.0.2"])
-            seal = ProbeSeal(KEY, "default", random=lambda n: b"n" * n)
+            seal = ProbeSeal(Keys(KEY), "default", random=lambda n: b"n" * n)
             probe = seal.open(member.recvfrom(200)[0])
             answer = probe._replace(kind=2, node="e" * 32, challenge=b"unknown!")  # type: ignore[arg-type]
             member.sendto(seal.seal(answer), ("10.77.0.1", PORT))
@@ -435,7 +448,7 @@ class TestFooling:
         """Junk that the filter cannot know is read at 5,000/s at most: the loop goes on, and answers afterwards."""
         h1, h2, h3 = lan.hosts
         with searchers(Searcher(h1), Searcher(h3)) as (victim, other), speaker(h2) as flooder:
-            key_id = ProbeSeal(KEY, "default", random=lambda n: bytes(n)).key_id
+            key_id = ProbeSeal(Keys(KEY), "default", random=lambda n: bytes(n)).key_ids[0]
             junk = bytes.fromhex("d54d4c5001") + bytes(7) + key_id + bytes(112)
             assert PROBE_BYTES == len(junk)
             began_s, slowest_s, sent = time.monotonic(), 0.0, 0
@@ -576,9 +589,9 @@ class TestHost:
             raise OSError(97, "Address family not supported by protocol")
 
         async def build() -> None:
-            options = {"system_key": KEY, "system": "s", "node": "a" * 32, "instance": "b" * 16, "broker_port": 1}
+            options = {"system_keys": Keys(KEY), "system": "s", "node": "a" * 32, "instance": "b" * 16}
             loop, settings, board = asyncio.get_running_loop(), LanSettings(), RecordingBoard()
-            LanSearch(loop, **options, advertise=(), settings=settings, board=board)  # type: ignore[arg-type]
+            LanSearch(loop, **options, broker_port=1, advertise=(), settings=settings, board=board)  # type: ignore[arg-type]
 
         for where in ("lan_ground.Netlink", "lan.Watch"):
             with monkeypatch.context() as patch, lan["h1"].network():

@@ -1,3 +1,4 @@
+import grp
 import os
 import socket
 import stat
@@ -6,7 +7,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from mirosd.backends.local_socket import MAX_PATH_BYTES, BoundSocket, bind, group_id, peer_credentials
+from mirosd.backends.local_socket import MAX_PATH_BYTES, BoundSocket, bind, group_id, peer_credentials, user_id
 from mirosd.errors import StartError
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -48,6 +49,18 @@ def test_a_socket_is_given_to_its_group(path: Path) -> None:
     """The file belongs to the group by name."""
     with make(path, group="daemon").listening:
         assert group_id("daemon") == path.stat().st_gid
+
+
+def test_a_socket_that_has_its_group_is_not_given_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unit's sandbox refuses the very call; a daemon that runs in the group needs none."""
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with make(path, group=grp.getgrgid(os.getegid()).gr_name).listening:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
 
 @needs_root
@@ -163,3 +176,20 @@ def test_a_group_that_is_not_there_has_no_id() -> None:
     """A missing group is None, root's is 0."""
     assert group_id("no-such-group") is None
     assert group_id("root") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("root", 0),
+        ("no-such-name", None),
+        ("23456", 23456),
+        ("4294967294", 0xFFFFFFFE),
+        ("4294967295", None),
+        ("²", None),
+    ],
+)
+def test_a_number_that_is_no_name_stands_for_itself(name: str, number: int | None) -> None:
+    """Of groups and users alike; the number that means none to the kernel is none."""
+    assert number == group_id(name)
+    assert number == user_id(name)

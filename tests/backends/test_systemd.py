@@ -1,5 +1,6 @@
 """Messages to the service manager, read from a real datagram socket."""
 
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -71,3 +72,52 @@ def test_a_manager_that_went_away_ends_nothing(manager: socket.socket) -> None:
         notifier.stopping()
 
     assert [line["event"] for line in logs] == ["systemd_not_notified"]
+
+
+def test_the_status_is_told_when_it_changes(manager: socket.socket) -> None:
+    """The same line again is no message, whichever message it came with; a keep-alive always is."""
+    notifier = Notifier()
+    notifier.ready("ready")
+    for text in ("ready", "degraded", "degraded", "ready"):
+        notifier.status(text)
+    notifier.keep_alive()
+    notifier.keep_alive()
+    heard = [manager.recv(4096).decode() for _ in range(5)]
+
+    assert ["READY=1\nSTATUS=ready", "STATUS=degraded", "STATUS=ready", "WATCHDOG=1", "WATCHDOG=1"] == heard
+
+
+@pytest.mark.parametrize(
+    ("usec", "pid", "watchdog_s"),
+    [
+        ("30000000", None, 30.0),
+        ("500000", "ours", 0.5),
+        ("30000000", "1", None),
+        ("0", "ours", None),
+        ("soon", "ours", None),
+        (None, None, None),
+    ],
+)
+def test_how_long_the_manager_waits(
+    manager: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    usec: str | None,
+    pid: str | None,
+    watchdog_s: float | None,
+) -> None:
+    """The time is taken from the environment, unless it was announced to another process."""
+    for name, value in (("WATCHDOG_USEC", usec), ("WATCHDOG_PID", str(os.getpid()) if pid == "ours" else pid)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+
+    assert watchdog_s == Notifier().watchdog_s
+
+
+def test_nobody_waits_where_no_manager_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watchdog that was announced to a parent is nothing to a daemon that nobody listens to."""
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+
+    assert Notifier().watchdog_s is None

@@ -30,6 +30,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Give the seconds since the loop began."""
         return self._jumping.now_s
 
+    def spend(self, seconds: float) -> None:
+        """Be busy for so long: what is due meanwhile comes late."""
+        self._jumping.now_s += seconds
+
     @property
     def turns(self) -> int:
         """How often the loop has gone round."""

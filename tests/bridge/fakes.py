@@ -1,10 +1,12 @@
 """A link that takes what is published and answers when the test says so, and what stands around it."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from mirosd.core.broker import BrokerAddress, Outcome
+from mirosd.core.measures import Measures
 from mirosd.core.shown import PeerRow
 from mirosd_client.messages import Fate, Recall, Watched
 from mirosd_client.wire import Events
@@ -43,6 +45,7 @@ class CountingBoard:
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
+        self.measures = Measures(time.time)
 
     def count(self, counter: str, amount: int = 1) -> None:
         """Add."""

@@ -10,7 +10,7 @@ from mirosd.core.broker import Incoming
 from mirosd.core.challenger import Identity
 from mirosd.core.envelope import Envelope
 from mirosd.core.replay import ReplayGuard
-from mirosd.core.seal import Opener, Sealer, node_tag
+from mirosd.core.seal import Keys, Opener, Sealer, node_tag
 from mirosd.core.settings import DeliverySettings
 from mirosd.names import SystemNames
 from mirosd_client.messages import Subscribe
@@ -72,9 +72,15 @@ class Sender:
         self.scene, self.node = scene, node
         drawn = iter(range(256))
         self.sealer = Sealer(
-            KEY, "default", "mesh", node=node, start=start, random=lambda n: bytes([next(drawn)]) * n, clock=scene.clock
+            Keys(KEY),
+            "default",
+            "mesh",
+            node=node,
+            start=start,
+            random=lambda n: bytes([next(drawn)]) * n,
+            clock=scene.clock,
         )
-        self._envelope = Envelope("default", "mesh", self.sealer, Opener(KEY, "default", "mesh"))
+        self._envelope = Envelope("default", "mesh", self.sealer, Opener(Keys(KEY), "default", "mesh"))
 
     def send(self, *sequences: int) -> bytes:
         """Have one body delivered, and give it."""

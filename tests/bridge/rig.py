@@ -15,6 +15,7 @@ from mirosd.core.aliens import Aliens, Policy
 from mirosd.core.broker import BrokerAddress, BrokerConnector
 from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.envelope import Envelope
+from mirosd.core.key_ring import KeyRing, Ring
 from mirosd.core.seal import Opener, Sealer, system_key
 from mirosd.core.settings import DeliverySettings
 from mirosd.names import NETWORK_NAMES, SystemNames
@@ -115,6 +116,7 @@ class BridgedHost:
 
     Args:
         keys: of the networks that it is a member of; None: one for all.
+        ring: of an earlier start, instead of `keys`.
         connector: to other brokers than RabbitMQ.
     """
 
@@ -129,6 +131,7 @@ class BridgedHost:
         uptime_ms: int = 0,
         start: int = 1,
         keys: Mapping[Network, bytes] | None = None,
+        ring: Ring | None = None,
         connector: BrokerConnector | None = None,
     ) -> None:
         self.node, self.start = node or letter * 32, start
@@ -140,12 +143,12 @@ class BridgedHost:
         self.signs: list[tuple[int, Any]] = []
         self.queue: queue.Queue[ProducerQueue] = queue.Queue(maxsize=1)
         names = SystemNames("default")
-        key = system_key(KEY)
-        control_envelope = self._envelope(key, "system")
+        self.key_ring = KeyRing(ring or _ring(self.keys))
+        control_envelope = self._envelope("system")
         challenger = SealedChallenger(
             Identity(self.node, letter, start, "0", instance=secrets.token_hex(8)),
             control_envelope,
-            {NETWORK_NAMES[network]: key for network, key in self.keys.items()},
+            {NETWORK_NAMES[network]: self.key_ring.keys[NETWORK_NAMES[network]] for network in self.keys},
             nonce=lambda: random.randbytes(16).hex(),
             wall_ms=lambda: int(time.time() * 1000),
             brokers=lambda: (f"{letter}:5672",),
@@ -153,7 +156,7 @@ class BridgedHost:
             on_proved=lambda _nonce, brokers: self.cleared.extend(brokers),
             on_clone=self.clones.append,
         )
-        control = Control(
+        self.control = Control(
             names,
             control_envelope,
             challenger,
@@ -168,8 +171,8 @@ class BridgedHost:
             peer_connector=connector or AmqpConnector(),
             own=BrokerAddress("127.0.0.1", 5672, own_vhost, USER, PASSWORD),
             peer_address=lambda host: BrokerAddress("127.0.0.1", 5672, self.vhosts[host], PEERS_USER, PEERS_PASSWORD),
-            envelopes={network: self._envelope(key, NETWORK_NAMES[network]) for network, key in self.keys.items()},
-            control=control,
+            envelopes={network: self._envelope(NETWORK_NAMES[network]) for network in self.keys},
+            control=self.control,
             aliens=Aliens(policy, self.node),
             settings=DeliverySettings(),
             producers=self.queue,
@@ -181,10 +184,10 @@ class BridgedHost:
             on_delivery_set=lambda _brokers: None,
         )
 
-    def _envelope(self, key: bytes, network: str) -> Envelope:
-        who = {"node": self.node, "start": self.start}
-        sealer = Sealer(key, "default", network, **who, random=random.randbytes, clock=time.monotonic)
-        return Envelope("default", network, sealer, Opener(key, "default", network))
+    def _envelope(self, network: str) -> Envelope:
+        keys, who = self.key_ring.keys[network], {"node": self.node, "start": self.start}
+        sealer = Sealer(keys, "default", network, **who, random=random.randbytes, clock=time.monotonic)
+        return Envelope("default", network, sealer, Opener(keys, "default", network))
 
     def discover(self, other: "BridgedHost", host: str) -> None:
         """What ProducerFactoryChart does with a proved host: producers of the networks whose keys both have."""
@@ -209,3 +212,11 @@ class BridgedHost:
     def said(self, signal: int) -> list[Any]:
         """Give the payloads of a signal that the peer chart was posted."""
         return [payload for number, payload in self.signs if number == signal]
+
+
+def _ring(keys: Mapping[Network, bytes]) -> Ring:
+    """Give the ring of a host with these keys; where it has not the mesh's, the system key is one of its own."""
+    if {*keys.values()} == {KEY} and len(keys) == len(Network):
+        return Ring({}).seeded({"mesh": KEY}, 0.0)
+    seeds = {NETWORK_NAMES[network]: key for network, key in keys.items()}
+    return Ring({}).seeded({"system": system_key(KEY)} | seeds, 0.0)

@@ -36,8 +36,8 @@ def test_events_are_counted_and_not_bodies(broker: Broker, argument: str, value:
         address = BrokerAddress("127.0.0.1", 5672, vhost, USER, PASSWORD)
         link = await AmqpConnector().open(address, deadline_s=30.0, name="queue", on_lost=lambda _error: None)
         dead = {"x-dead-letter-exchange": NAMES.dead, "x-dead-letter-routing-key": host.node}
-        await link.declare_queue("short", durable=True, exclusive=False, arguments=dead | {argument: value})
-        await link.bind_queue("short", NAMES.exchanges[Network.MESH], "k")
+        await link.declare_queue("mirosd.t.short", durable=True, exclusive=False, arguments=dead | {argument: value})
+        await link.bind_queue("mirosd.t.short", NAMES.exchanges[Network.MESH], "k")
         sender.send(EVENTS, "k")
         await until(lambda: host.board.counters[counter] >= EVENTS - left, "all counted")
         await until(lambda: len(sender.received) == EVENTS, "all received where there is room")

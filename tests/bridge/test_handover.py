@@ -3,6 +3,7 @@
 import asyncio
 
 from mirosd.bridge.handover import STUCK_POLL_S, STUCK_S
+from mirosd_client.wire import Network
 from tests.bridge.inbound_play import Scene, play
 
 JUST_S = STUCK_S + STUCK_POLL_S
@@ -92,5 +93,21 @@ def test_a_lost_broker_leaves_nobody_stuck() -> None:
         await scene.inbound.opened(scene.link)  # type: ignore[arg-type]
 
         assert ["bound"] == [each["state"] for each in scene.inbound.subscriptions.display(scene.client)]
+
+    play("allow", test)
+
+
+def test_what_is_given_to_a_program_is_measured() -> None:
+    """By its records, again when it comes again; what is dropped is not given."""
+
+    async def test(scene: Scene) -> None:
+        body = scene.own.send(1, 2)
+        scene.bring(body)
+        scene.bring(b"junk")
+        measures = scene.board.measures
+
+        assert 4 == measures.delivered[Network.MESH]
+        assert 2 == sum(measures.age_s[Network.MESH].counts)
+        assert 1 == measures.opened["consume"]
 
     play("allow", test)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from mirosd.bridge.heartbeats import Heartbeats
@@ -12,8 +13,9 @@ from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.control_messages import NOTHING, Heartbeat, decode_control, encode_control
 from mirosd.core.envelope import Envelope
 from mirosd.core.gossip import Rumour
+from mirosd.core.measures import Measures
 from mirosd.core.replay import Position
-from mirosd.core.seal import Opener, Sealer
+from mirosd.core.seal import Keys, Opener, Sealer
 from mirosd.payloads import PeerGossip, PeerSign
 from mirosd.signals import Private
 from tests.backends.virtual_time import run_virtually
@@ -33,10 +35,10 @@ class Scene:
 
     def __init__(self) -> None:
         clock = asyncio.get_running_loop().time
-        sealer = Sealer(KEY, "default", "system", node=OWN, random=bytes, clock=clock)
+        sealer = Sealer(Keys(KEY), "default", "system", node=OWN, random=bytes, clock=clock)
         challenger = SealedChallenger(
             Identity(OWN, "own", 3, "0", "f" * 16),
-            Envelope("default", "system", sealer, Opener(KEY, "default", "system")),
+            Envelope("default", "system", sealer, Opener(Keys(KEY), "default", "system")),
             {},
             nonce=str,
             wall_ms=lambda: 0,
@@ -46,6 +48,7 @@ class Scene:
         self.sent: list[tuple[str, Heartbeat]] = []
         self.told: list[tuple[int, Any]] = []
         self.pulses: list[float] = []
+        self.measures = Measures(lambda: 0.0)
         self.pulse = Pulse(
             lambda _link: self.pulses.append(clock()), post_peer=lambda *told: self.told.append(told), clock=clock
         )
@@ -56,6 +59,7 @@ class Scene:
             post_peer=lambda *told: self.told.append(told),
             clock=clock,
             wall_ms=lambda: 0,
+            measures=self.measures,
         )
 
     def of(self, signal: int) -> list[Any]:
@@ -276,5 +280,40 @@ class TestPulse:
                 (Private.peer_own_blocked, PeerSign("", detail="tcp(refused)")),
                 (Private.peer_own_free, PeerSign("")),
             ] == scene.told
+
+        run_virtually(test())
+
+
+class TestMeasures:
+    def test_a_peers_echo_is_a_round_trip(self) -> None:
+        """Without the time that it lay there; one of a stranger, or without an echo, is none."""
+
+        async def test() -> None:
+            scene, link = Scene(), Link()
+            scene.heartbeats.add_peer(PEER, link)  # type: ignore[arg-type]
+            await asyncio.sleep(0.5)
+            scene.heartbeats.heard(beat_of(PEER))
+            scene.heartbeats.heard(beat_of(STRANGER, echo_ms=0))
+            assert 0 == sum(scene.measures.round_trip_s.counts)
+            scene.heartbeats.heard(beat_of(PEER, echo_ms=0, echo_age_ms=400))
+            scene.heartbeats.stop()
+
+            assert 1 == sum(scene.measures.round_trip_s.counts)
+            assert pytest.approx(0.1) == scene.measures.round_trip_s.sum_s
+
+        run_virtually(test())
+
+    def test_a_loop_that_was_busy_is_late(self) -> None:
+        """By so much as what kept it took; each second there is one look."""
+
+        async def test() -> None:
+            scene, loop = Scene(), asyncio.get_running_loop()
+            scene.heartbeats.add_peer(PEER, Link())  # type: ignore[arg-type]
+            loop.call_at(2.9, loop.spend, 0.5)  # type: ignore[attr-defined]
+            await asyncio.sleep(3.5)
+            scene.heartbeats.stop()
+
+            assert 3 == sum(scene.measures.lag_s.counts)
+            assert pytest.approx(0.4) == scene.measures.lag_s.sum_s
 
         run_virtually(test())

@@ -11,7 +11,7 @@ from mirosd.bridge.inquiries import Inquiries, Recollection
 from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.control_messages import Recalled, Recalling, decode_control, encode_control
 from mirosd.core.envelope import Envelope
-from mirosd.core.seal import Opener, Sealer
+from mirosd.core.seal import Keys, Opener, Sealer
 from mirosd.errors import RemoteProtocolError
 from mirosd.names import node_routing_key
 from mirosd_client.dial import Dial
@@ -26,8 +26,8 @@ class Host:
     """A daemon's inquiries, its peers, and what its programs were asked."""
 
     def __init__(self, node: str, *peers: str) -> None:
-        sealer = Sealer(bytes(32), "default", "system", node=node, random=bytes, clock=lambda: 0.0)
-        self.envelope = Envelope("default", "system", sealer, Opener(bytes(32), "default", "system"))
+        sealer = Sealer(Keys(bytes(32)), "default", "system", node=node, random=bytes, clock=lambda: 0.0)
+        self.envelope = Envelope("default", "system", sealer, Opener(Keys(bytes(32)), "default", "system"))
         challenger = SealedChallenger(
             Identity(node, node[0], 1, "0"), self.envelope, {}, nonce=lambda: "0" * 32, wall_ms=lambda: 0
         )

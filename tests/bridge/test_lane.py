@@ -10,6 +10,7 @@ import pytest
 from mirosd.bridge.body import Body, Share
 from mirosd.bridge.lane import BODY_BYTES, MAX_IN_FLIGHT, STALLED_S, Lane
 from mirosd.core.broker import Outcome
+from mirosd_client.wire import Network
 from tests.backends.virtual_time import run_virtually
 from tests.bridge.fakes import CountingBoard, RecordingLink
 
@@ -438,5 +439,31 @@ def test_a_lane_that_ended_sets_no_timer(end: Callable[[Lane], None]) -> None:
 
         assert loop.turns - turns <= 2  # type: ignore[attr-defined]
         assert scene.lane.is_idle
+
+    virtually(test())
+
+
+def test_answers_are_measured_from_the_last_publishing() -> None:
+    """What waited for a connection, or was lost with one, is timed from when it was published on the next."""
+
+    async def test() -> None:
+        scene = Scene()
+        scene.owe(2)
+        await asyncio.sleep(20)
+        lost, link = RecordingLink(), RecordingLink()
+        scene.lane.opened(lost)
+        await asyncio.sleep(3)
+        lost.answer(0)
+        scene.lane.lost()
+        await asyncio.sleep(1)
+        scene.lane.opened(link)
+        await asyncio.sleep(0.25)
+        link.answer(outcome=Outcome.RETURNED)
+        measures = scene.board.measures
+        answer_s = measures.answer_s[Network.MESH]
+
+        assert {Outcome.CONFIRMED: RECORDS, Outcome.RETURNED: RECORDS, Outcome.NACKED: 0} == measures.answers
+        assert (2, pytest.approx(3.25)) == (sum(answer_s.counts), answer_s.sum_s)
+        assert 2 == measures.opened["mesh"]
 
     virtually(test())

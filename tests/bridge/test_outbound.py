@@ -11,7 +11,7 @@ from mirosd.bridge.outbound import Outbound
 from mirosd.bridge.unheard import AGAIN_S
 from mirosd.core.broker import Outcome
 from mirosd.core.envelope import Envelope
-from mirosd.core.seal import Opener, Sealer
+from mirosd.core.seal import Keys, Opener, Sealer
 from mirosd_client.record import Record, Span, decode_records, encode_record, scan_records
 from mirosd_client.wire import Events, Network
 from tests.bridge.fakes import CountingBoard, RecordingLink, RecordingSession, RecordingSnoop
@@ -37,8 +37,8 @@ class Scene:
     def __init__(self, loop: VirtualLoop, *, max_bytes: int = 1 << 26) -> None:
         self.loop = loop
         self.board = CountingBoard()
-        sealer = Sealer(KEY, "default", "mesh", node="a" * 32, random=lambda n: b"s" * n, clock=lambda: 0.0)
-        self.envelope = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
+        sealer = Sealer(Keys(KEY), "default", "mesh", node="a" * 32, random=lambda n: b"s" * n, clock=lambda: 0.0)
+        self.envelope = Envelope("default", "mesh", sealer, Opener(Keys(KEY), "default", "mesh"))
         self.lanes: list[Lane] = []
         self.snoop = RecordingSnoop()
         self.outbound = Outbound(
@@ -97,6 +97,17 @@ def scene(test: Callable[[Scene], None], **options: int) -> None:
 
 
 class TestGathering:
+    def test_events_are_measured_as_they_are_sealed(self) -> None:
+        """Once, however many brokers they are owed to, and again by nobody who hands over what was had already."""
+
+        def test(s: Scene) -> None:
+            s.send(1, 2)
+            s.send(2, 3)
+
+            assert 3 == s.board.measures.sent[Network.MESH]
+
+        scene(test)
+
     def test_one_read_makes_one_body(self) -> None:
         """Frames of one read with one routing key share a body; a single one goes at once."""
 

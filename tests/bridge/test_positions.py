@@ -10,7 +10,7 @@ from mirosd.bridge.replay_table import SAVE_S, ReplayTable
 from mirosd.core.control_messages import Heartbeat
 from mirosd.core.envelope import Envelope
 from mirosd.core.replay import MARGIN_S, Passage, Position, ReplayGuard
-from mirosd.core.seal import Opener, Sealer, first_counter, node_tag
+from mirosd.core.seal import Keys, Opener, Sealer, first_counter, node_tag
 from mirosd_client.limits import EVENT_TTL_S
 from mirosd_client.wire import Network
 from tests.backends.virtual_time import run_virtually
@@ -26,10 +26,10 @@ class Scene:
     def __init__(self, start: int = 7) -> None:
         self.clock = asyncio.get_running_loop().time
         sealers = [
-            Sealer(bytes(32), "default", name, node=OWN, start=start, random=os.urandom, clock=self.clock)
+            Sealer(Keys(bytes(32)), "default", name, node=OWN, start=start, random=os.urandom, clock=self.clock)
             for name in ("mesh", "snoop_trace")
         ]
-        opener = Opener(bytes(32), "default", "mesh")
+        opener = Opener(Keys(bytes(32)), "default", "mesh")
         self.mesh, self.trace = (Envelope("default", "mesh", sealer, opener) for sealer in sealers)
         board = CountingBoard()
         self.lanes = {

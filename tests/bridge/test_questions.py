@@ -12,7 +12,7 @@ from mirosd.core.broker import DIRECT_REPLY, Incoming, Outcome
 from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.control_messages import ANSWER_KEY, Matched, encode_control
 from mirosd.core.envelope import Envelope
-from mirosd.core.seal import Opener, Sealer
+from mirosd.core.seal import Keys, Opener, Sealer
 from mirosd.names import SystemNames
 from tests.bridge.fakes import CountingBoard, RecordingLink
 
@@ -25,8 +25,8 @@ class Asking:
     """A daemon whose one peer is a recording link, and the answers that a test makes up for it."""
 
     def __init__(self) -> None:
-        sealer = Sealer(KEY, "default", "system", node="a" * 32, random=bytes, clock=lambda: 0.0)
-        self.envelope = Envelope("default", "system", sealer, Opener(KEY, "default", "system"))
+        sealer = Sealer(Keys(KEY), "default", "system", node="a" * 32, random=bytes, clock=lambda: 0.0)
+        self.envelope = Envelope("default", "system", sealer, Opener(Keys(KEY), "default", "system"))
         challenger = SealedChallenger(
             Identity("a" * 32, "a", 1, "0"), self.envelope, {}, nonce=lambda: NONCE, wall_ms=lambda: 0
         )

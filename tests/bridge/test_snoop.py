@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from mirosd.bridge.lane import Lane
 from mirosd.bridge.producer_set import ProducerSet
 from mirosd.bridge.snoop import MAX_UNCONFIRMED, SnoopOutbound
 from mirosd.core.broker import BrokerAddress
 from mirosd.core.envelope import Envelope
-from mirosd.core.seal import Opener, Sealer
+from mirosd.core.seal import Keys, Opener, Sealer
 from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd_client.limits import MAX_BODY_BYTES
 from mirosd_client.record import Record, decode_records, encode_record
@@ -98,8 +100,8 @@ class Scene:
 
 
 def _envelope(network: str) -> Envelope:
-    sealer = Sealer(bytes(32), "default", network, node="a" * 32, random=lambda n: b"s" * n, clock=lambda: 0.0)
-    return Envelope("default", network, sealer, Opener(bytes(32), "default", network))
+    sealer = Sealer(Keys(bytes(32)), "default", network, node="a" * 32, random=lambda n: b"s" * n, clock=lambda: 0.0)
+    return Envelope("default", network, sealer, Opener(Keys(bytes(32)), "default", network))
 
 
 def scene(test: Callable[[Scene], Coroutine[Any, Any, None]], *hosts: str) -> None:
@@ -181,3 +183,36 @@ def test_what_one_broker_cannot_take_others_get() -> None:
         assert 1 == s.board.counters["snoop_spy_shed"]
 
     scene(test, "b", "c")
+
+
+def test_lines_are_measured() -> None:
+    """Each record once, however many brokers it goes to; each broker's answer for itself; what is shed has none."""
+
+    async def test(s: Scene) -> None:
+        s.tell(SPY, 3)
+        s.snoop.flush()
+        s.link("c").is_blocked = True
+        s.tell(SPY, 1)
+        s.snoop.flush()
+        await asyncio.sleep(0.5)
+        s.link("b").answer()
+        s.link("c").answer()
+        measures = s.board.measures
+
+        assert {Network.MESH: 0, TRACE: 0, SPY: 4} == measures.sent
+        assert (3, pytest.approx(1.5)) == (sum(measures.answer_s[SPY].counts), measures.answer_s[SPY].sum_s)
+        assert 0 == sum(measures.answer_s[TRACE].counts)
+
+    scene(test, "b", "c")
+
+
+def test_lines_that_nobody_watches_are_not_sent() -> None:
+    """They are no events of any network."""
+
+    async def test(s: Scene) -> None:
+        s.tell(TRACE)
+        s.snoop.flush()
+
+        assert 0 == s.board.measures.sent[TRACE]
+
+    scene(test)

@@ -16,7 +16,7 @@ from mirosd.core.control_messages import Heartbeat
 from mirosd.core.envelope import Envelope
 from mirosd.core.interest import FRESH_S, Remote, read_watching
 from mirosd.core.open_recalls import MAX_OPEN, OPEN_S
-from mirosd.core.seal import Opener, Sealer
+from mirosd.core.seal import Keys, Opener, Sealer
 from mirosd.names import NETWORK_NAMES, SystemNames
 from mirosd_client.dial import Dial
 from mirosd_client.errors import DaemonRefusedError
@@ -39,7 +39,7 @@ class Broker:
         self.nodes = {node: Proof(ALL, 1) for node in nodes}
         self.published: list[tuple[str, str]] = []
 
-    def snoop(self, exchange: str, routing_key: str, body: bytes, *, max_unconfirmed: int) -> bool:
+    def snoop(self, exchange: str, routing_key: str, body: bytes, **_bounds: Any) -> bool:
         """Keep where it goes."""
         self.published.append((exchange.removeprefix("mirosd.default."), routing_key))
         return True
@@ -116,8 +116,8 @@ class Scene:
 
 
 def _envelope(network: str) -> Envelope:
-    sealer = Sealer(bytes(32), "default", network, node=OWN, random=lambda n: b"s" * n, clock=lambda: 0.0)
-    return Envelope("default", network, sealer, Opener(bytes(32), "default", network))
+    sealer = Sealer(Keys(bytes(32)), "default", network, node=OWN, random=lambda n: b"s" * n, clock=lambda: 0.0)
+    return Envelope("default", network, sealer, Opener(Keys(bytes(32)), "default", network))
 
 
 def subscription(network: str, binding_key: str, *, is_connected: bool = True) -> Any:

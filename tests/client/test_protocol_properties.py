@@ -32,7 +32,17 @@ from mirosd_client.messages import (
     decode_daemon_message,
     encode_message,
 )
-from mirosd_client.record import Heading, Record, after_sequence, decode_records, encode_record, scan_records
+from mirosd_client.record import (
+    HEADER_BYTES,
+    Heading,
+    Record,
+    after_sequence,
+    count_records,
+    decode_records,
+    encode_record,
+    first_hlc,
+    scan_records,
+)
 from mirosd_client.wire import (
     Ack,
     Delivery,
@@ -143,6 +153,7 @@ def test_records(first: Record, second: Record, noise: int) -> None:
     assert head == heading.record(first.sequence, first.hlc, first.age_ms, data)
     assert len(head) == heading.size + len(data)
     assert survives(scan, run) == (first.sequence < second.sequence)
+    assert (count_records(run), first_hlc(run)) == (2, first.hlc)
     assert after_sequence(run, min(first.sequence, second.sequence))[1] == (first.sequence != second.sequence)
     assert not survives(read, run[: len(head) + 1 + noise % (len(tail) - 1)])
     *cuts, changed = damaged(head, noise)
@@ -151,6 +162,7 @@ def test_records(first: Record, second: Record, noise: int) -> None:
         assert not survives(scan, bad)
     survives(read, changed)
     survives(scan, changed)
+    assert count_records(changed + tail) <= 1 + len(head) // HEADER_BYTES + len(tail) // HEADER_BYTES
 
 
 def read(run: bytes) -> None:

@@ -4,12 +4,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mirosd_client.errors import DaemonUnavailableError
 from mirosd_client.socket_path import SYSTEM_SOCKET, candidates, open_socket
+from tests.lab.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,3 +73,44 @@ def test_a_socket_that_may_not_be_used_says_what_would_permit_it(tmp_path_factor
     assert done.stdout.startswith("not_permitted ")
     assert "usermod -aG mirosd" in done.stdout
     assert "log in again" in done.stdout
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[socket.socket]:
+    """A daemon that has one at its door, and no place for another."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as one:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen(0)
+        one.connect(str(tmp_path / "s"))
+        yield listener
+
+
+def test_a_place_at_the_door_is_waited_for(tmp_path: Path, full: socket.socket) -> None:
+    """Whoever has a timeout connects once somebody before him was let in."""
+    waiting: list[socket.socket] = []
+    thread = threading.Thread(target=lambda: waiting.append(open_socket(str(tmp_path / "s"), 30.0)))
+    thread.start()
+    until(lambda: not thread.is_alive() or " S " in Path(f"/proc/self/task/{thread.native_id}/stat").read_text())
+    full.accept()[0].close()
+    thread.join(30)
+
+    assert [30.0] == [each.gettimeout() for each in waiting]
+    waiting[0].close()
+
+
+def test_nobody_waits_for_ever_at_the_door(tmp_path: Path, full: socket.socket) -> None:
+    """The timeout holds there too, and 0 waits for nothing."""
+    for timeout_s in (0.05, 0.0):
+        with pytest.raises(DaemonUnavailableError, match="temporarily unavailable"):
+            open_socket(str(tmp_path / "s"), timeout_s)
+
+
+@pytest.mark.parametrize("is_argument", [False, True])
+def test_a_url_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, is_argument: bool) -> None:
+    """Given or in the environment: the cure says where an account goes, and the error does not spread it (D56)."""
+    url = "amqp://u:hunter2@h"
+    monkeypatch.setenv("MIROSD_SOCKET", "/nowhere" if is_argument else url)
+    with pytest.raises(DaemonUnavailableError, match=r"broker\.password_file") as refused:
+        open_socket(url if is_argument else None, 1.0)
+
+    assert "hunter2" not in str(refused.value)

@@ -50,8 +50,8 @@ def test_a_bare_ipv6_address_is_told_to_take_brackets(text):
 
 @pytest.mark.parametrize("text", ["amqp://bob:s3cret@10.0.0.7:5672/%2F", "bob:s3cret@10.0.0.7", "bob:s3cret@[::1]"])
 def test_credentials_are_refused_and_not_repeated(text):
-    """A password in a hosts file is an error whose text does not spread it."""
-    with pytest.raises(AddressError, match="without protocol, user, password") as refusal:
+    """A password in a hosts file is an error whose text does not spread it, and says where it goes (D56)."""
+    with pytest.raises(AddressError, match=r"without protocol, user, password.*peers\.password_file") as refusal:
         parse_host(text)
 
     assert "s3cret" not in str(refusal.value)

@@ -8,7 +8,7 @@ from mirosd.core.challenger import SAME_AGE_MS, Identity, SealedChallenger, is_y
 from mirosd.core.control_messages import Challenge as ChallengeMessage
 from mirosd.core.control_messages import decode_control
 from mirosd.core.envelope import Envelope
-from mirosd.core.seal import Opener, Sealer, system_key
+from mirosd.core.seal import Keys, Opener, Sealer, system_key
 from mirosd.errors import RemoteProtocolError
 from mirosd.names import ANY_NODE, node_routing_key
 
@@ -29,11 +29,11 @@ def challenger(
     """Give a challenger with the keys of one host."""
     key = system or system_key(mesh)
     drawn = iter(range(1000))
-    sealer = Sealer(key, "default", "system", node=node, random=lambda n: node.encode()[:n], clock=lambda: 0.0)
+    sealer = Sealer(Keys(key), "default", "system", node=node, random=lambda n: node.encode()[:n], clock=lambda: 0.0)
     return SealedChallenger(
         Identity(node, f"host-{node[0]}", 1, "0.1.0", instance),
-        Envelope("default", "system", sealer, Opener(key, "default", "system")),
-        keys or {"mesh": mesh},
+        Envelope("default", "system", sealer, Opener(Keys(key), "default", "system")),
+        {network: Keys(key) for network, key in (keys or {"mesh": mesh}).items()},
         nonce=lambda: f"{next(drawn):032x}",
         wall_ms=lambda: wall,
         **more,
@@ -196,3 +196,22 @@ class TestClones:
             ours.judge(recorded, fresh)
 
         assert ("stale", []) == (caught.value.code, whys)
+
+
+class TestSeveralKeys:
+    def test_a_proof_by_any_of_ours_counts(self) -> None:
+        """Who has not changed to the new key yet is a member; who has no key of ours is not."""
+        old, new = b"o" * 32, b"n" * 32
+
+        def with_keys(node: str, *keys: bytes) -> SealedChallenger:
+            made = challenger(node, mesh=MESH)
+            made._keys = {"mesh": Keys(keys[0], keys[1:])}
+            return made
+
+        ahead = with_keys("a" * 32, new, old)
+        for behind, networks in ((with_keys("b" * 32, old, new), ("mesh",)), (with_keys("b" * 32, old), ("mesh",))):
+            body, nonce = answer(ahead, behind)
+            assert networks == ahead.judge(body, nonce).networks
+        body, nonce = answer(ahead, with_keys("b" * 32, MESH))
+        with pytest.raises(RemoteProtocolError, match="holds none of our network keys"):
+            ahead.judge(body, nonce)

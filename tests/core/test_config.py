@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirosd.core.broker import BrokerAddress
-from mirosd.core.config import MAX_CONFIG_CHARS, parse_config, setting_paths
+from mirosd.core.config import MAX_FAULTS, MAX_SECTIONS, parse_config, setting_paths
+from mirosd.core.config_text import MAX_CONFIG_CHARS, MAX_DEPTH
 from mirosd.core.setting_checks import broker_address
-from mirosd.core.settings import Settings
+from mirosd.core.settings import RightsRule, Settings
 from mirosd.errors import ConfigError
 from tests.properties import TOTAL
 
@@ -65,6 +66,27 @@ def test_values_arrive() -> None:
     assert settings.log.level == "debug"
     assert settings.delivery.ttl_s == 2.5
     assert settings.delivery.prefetch == 7
+
+
+def test_rules_arrive() -> None:
+    """A list of sections: each with its values, and the line where it stands."""
+    rules = parse_config(
+        "rights:\n"
+        "  - {group: 1001, may: [read, transmit]}\n"
+        "  - user: ann\n    may: [read]\n    networks: [snoop_trace, snoop_spy]\n"
+    ).rights
+
+    assert (
+        RightsRule(group="1001", may=("read", "transmit")),
+        RightsRule(user="ann", may=("read",), networks=("snoop_trace", "snoop_spy")),
+    ) == rules
+    assert [2, 3] == [rule.line for rule in rules]
+
+
+@pytest.mark.parametrize("text", ["rights: []", "rights:", "rights: null"])
+def test_no_rules_are_the_default(text: str) -> None:
+    """An empty list of sections is like none."""
+    assert Settings() == parse_config(text)
 
 
 @pytest.mark.parametrize("mode", ["660", "0660", "0o660", '"0660"'])
@@ -122,10 +144,29 @@ def test_nothing_set_means_the_defaults(text: str) -> None:
         ("broker: {url: 'amqp://a:99999'}", "line 1: broker.url: cannot be used; write amqp://HOST:PORT/VHOST with"),
         ("broker: {url: 'amqp://a/b/c'}", "line 1: broker.url: cannot be used; write amqp://HOST:PORT/VHOST and"),
         ("peers: {password: a, password_file: /b}", "line 1: peers.password_file: peers.password is set too"),
+        ("tls: {key_file: /a}", "line 1: tls.key_file: there is no certificate with it; write tls.cert_file too"),
+        ("peers: {tls: always}", "line 1: peers.tls: cannot be 'always'; write auto, on or off"),
         ("system: a\nsystem: b", "line 2: system: set already on line 1; remove one of them"),
         ("? [a]\n: b", "line 1: ?: a setting's name is a plain word"),
         ("[1, 2]", "line 1: the file: write settings here"),
         ("hello", "line 1: the file: write settings here"),
+        ("rights: {group: a}", "line 1: rights: is not a list of at most 256; write [], or `- NAME: VALUE` for each"),
+        ("rights:\n  - a", "line 2: rights: write settings here, one NAME: VALUE a line"),
+        ("rights:\n  -\n", "line 2: rights: write a group or a user"),
+        ("rights:\n  - {may: [read]}", "line 2: rights: write a group or a user, one of them in each rule"),
+        ("rights:\n  - {group: a, user: b, may: [read]}", "line 2: rights: write a group or a user, one of them"),
+        ("rights:\n  - {group: a}", "line 2: rights: write what they may: read, transmit or operate"),
+        ("rights:\n  - group: a\n    may: []", "line 2: rights: write what they may"),
+        ("rights:\n  - group: a\n    may: read", "line 3: rights.may: is not a list; write [ONE, ANOTHER]"),
+        ("rights:\n  - group: a\n    may: [fly]", "line 3: rights.may: cannot be 'fly'; write read, transmit or oper"),
+        ("rights:\n  - {group: a, may: [read], networks: [trace]}", "line 2: rights.networks: cannot be 'trace'"),
+        (
+            "rights:\n  - {group: a, may: [operate], networks: [mesh]}",
+            "line 2: rights: operate is for the whole host: write it in a rule without networks",
+        ),
+        ("rights:\n  - {groop: a, may: [read]}", "line 2: rights.groop: there is no such setting; did you mean rights"),
+        ("rights:\n  - {group: a, may: [read], line: 5}", "line 2: rights.line: there is no such setting"),
+        ("rights:\n  - {group: a, group: b, may: [read]}", "line 2: rights.group: set already on line 2"),
         ("a:\n\tb: 1", "line 2: this is not YAML (found character '\\t'"),
         ("broker: {url: a", "line 1: this is not YAML"),
         ("a: *b", "line 1: this is not YAML (found undefined alias 'b')"),
@@ -173,6 +214,28 @@ def test_aliases_do_not_multiply_the_work() -> None:
     bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
 
     assert len(faults_of(bomb + "broker: {advertise: *a9}\n")) == 11
+
+
+def test_aliases_do_not_multiply_rules() -> None:
+    """A rule that a short file repeats by aliases counts as often, and only so often."""
+    text = "rights: [&a {user: b, may: [read]}" + ", *a" * MAX_SECTIONS
+
+    assert MAX_SECTIONS == len(parse_config(text[: -len(", *a")] + "]").rights)
+    assert "line 1: rights: is not a list of at most 256" in faults_of(text + "]")[0]
+
+
+def test_faults_without_end_are_told_to_a_bound() -> None:
+    """The first hundred are told: each takes a search for the nearest name, and nobody reads more."""
+    faults = faults_of("".join(f"x{number}: 1\n" for number in range(2 * MAX_FAULTS)))
+
+    assert MAX_FAULTS == len(faults)
+    assert faults[-1].startswith(f"line {MAX_FAULTS}: x{MAX_FAULTS - 1}: ")
+
+
+def test_depth_is_bounded() -> None:
+    """What stands one level deeper than settings ever do is refused as no YAML of ours."""
+    assert "broker.advertise: is not a single value" in faults_of(f"broker: {{advertise: {'[' * 30}{']' * 30}}}")[0]
+    assert "too deep" in faults_of(f"broker: {{advertise: {'[' * MAX_DEPTH}{']' * MAX_DEPTH}}}")[0]
 
 
 def test_recursive_yaml_is_refused() -> None:

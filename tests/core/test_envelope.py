@@ -3,17 +3,20 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirosd.core.envelope import HEADER_BYTES, Envelope, counter_of, node_tag_of
+from mirosd.core.envelope import HEADER_BYTES, Envelope, counter_of, key_id_of, node_tag_of
 from mirosd.core.seal import (
     MAX_SESSION_S,
     NODE_TAG_BYTES,
+    Keys,
     Opener,
     Sealer,
+    _wrapping,
     derive,
     first_counter,
     key_id,
@@ -21,6 +24,8 @@ from mirosd.core.seal import (
     node_tag,
     start_of,
     system_key,
+    unwrap_key,
+    wrap_key,
 )
 from mirosd.errors import RemoteProtocolError
 from mirosd_client.record import Record, decode_records, encode_record
@@ -31,9 +36,9 @@ KEY = bytes(range(32))
 NODE = "a" * 32
 
 
-def vector() -> dict[str, str]:
-    """Read the test vector out of the protocol's document."""
-    block = PROTOCOL.read_text().split("### Test vector")[1].split("```")[1]
+def vector(name: str = "### Test vector") -> dict[str, str]:
+    """Read a test vector out of the protocol's document."""
+    block = PROTOCOL.read_text().split(name)[1].split("```")[1]
     return dict(re.findall(r"^(\S.*?)\s{2,}(\S.*)$", block, re.MULTILINE))
 
 
@@ -41,8 +46,8 @@ def envelope(
     key: bytes = KEY, *, system: str = "default", network: str = "mesh", node: str = NODE, random: bytes = b"S" * 10
 ) -> Envelope:
     """Give an envelope whose sessions are all the same."""
-    sealer = Sealer(key, system, network, node=node, random=lambda n: random[:n], clock=lambda: 0.0)
-    return Envelope(system, network, sealer, Opener(key, system, network))
+    sealer = Sealer(Keys(key), system, network, node=node, random=lambda n: random[:n], clock=lambda: 0.0)
+    return Envelope(system, network, sealer, Opener(Keys(key), system, network))
 
 
 class TestVector:
@@ -145,9 +150,9 @@ class TestSessions:
         """Each body of a node has a counter of its own, and a session ends after an hour."""
         now, drawn = [0.0], iter(range(256))
         sealer = Sealer(
-            KEY, "default", "mesh", node=NODE, random=lambda n: bytes([next(drawn)]) * n, clock=lambda: now[0]
+            Keys(KEY), "default", "mesh", node=NODE, random=lambda n: bytes([next(drawn)]) * n, clock=lambda: now[0]
         )
-        env = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
+        env = Envelope("default", "mesh", sealer, Opener(Keys(KEY), "default", "mesh"))
         headers = [env.seal(b"x", "k")[:HEADER_BYTES] for _ in range(3)]
         now[0] = MAX_SESSION_S + 1
         headers += [env.seal(b"x", "k")[:HEADER_BYTES] for _ in range(2)]
@@ -160,8 +165,8 @@ class TestSessions:
         """All that a node seals on a network is in one order; a later start is beyond all of an earlier one."""
 
         def counters(start: int) -> list[int]:
-            sealer = Sealer(KEY, "default", "mesh", node=NODE, start=start, random=os.urandom, clock=lambda: 0.0)
-            env = Envelope("default", "mesh", sealer, Opener(KEY, "default", "mesh"))
+            sealer = Sealer(Keys(KEY), "default", "mesh", node=NODE, start=start, random=os.urandom, clock=lambda: 0.0)
+            env = Envelope("default", "mesh", sealer, Opener(Keys(KEY), "default", "mesh"))
             drawn = [counter_of(env.seal(b"x", "k"))]
             sealer.new_session()
             drawn.append(counter_of(env.seal(b"x", "k")))
@@ -178,7 +183,8 @@ class TestSessions:
     def test_every_session_of_a_node_begins_with_its_tag_and_no_other_nodes_does(self) -> None:
         """The tag is the node's in each session it draws; the rest is drawn anew."""
         drawn = iter(range(256))
-        sealer = Sealer(KEY, "default", "mesh", node=NODE, random=lambda n: bytes([next(drawn)]) * n, clock=lambda: 0.0)
+        options = {"node": NODE, "random": lambda n: bytes([next(drawn)]) * n, "clock": lambda: 0.0}
+        sealer = Sealer(Keys(KEY), "default", "mesh", **options)
         sessions = [sealer.session]
         for _ in range(3):
             sealer.new_session()
@@ -190,10 +196,10 @@ class TestSessions:
 
     def test_of_each_node_two_sessions_are_kept(self) -> None:
         """The last two that opened something; of another node nothing goes, and older bodies open all the same."""
-        opener = Opener(KEY, "default", "mesh")
+        opener = Opener(Keys(KEY), "default", "mesh")
 
         def envelope(node: str) -> Envelope:
-            sealer = Sealer(KEY, "default", "mesh", node=node, start=1, random=os.urandom, clock=lambda: 0.0)
+            sealer = Sealer(Keys(KEY), "default", "mesh", node=node, start=1, random=os.urandom, clock=lambda: 0.0)
             return Envelope("default", "mesh", sealer, opener)
 
         one, other = envelope(NODE), envelope("b" * 32)
@@ -206,15 +212,15 @@ class TestSessions:
 
         kept = list(opener._ciphers)
         assert 3 == len(kept)
-        assert {body[7:23] for body in (bodies[0], *bodies[-2:])} == set(kept)
+        assert {body[7:23] + body[3:7] for body in (bodies[0], *bodies[-2:])} == set(kept)
 
     def test_forged_sessions_push_no_true_one_out(self) -> None:
         """Bodies that do not open leave nothing in the opener, however many session ids they name."""
-        opener = Opener(KEY, "default", "mesh")
+        opener = Opener(Keys(KEY), "default", "mesh")
         env = Envelope(
             "default",
             "mesh",
-            Sealer(KEY, "default", "mesh", node=NODE, random=lambda n: b"t" * n, clock=lambda: 0.0),
+            Sealer(Keys(KEY), "default", "mesh", node=NODE, random=lambda n: b"t" * n, clock=lambda: 0.0),
             opener,
         )
         body = env.seal(b"x", "k")
@@ -224,3 +230,83 @@ class TestSessions:
 
         assert b"x" == env.open(body, "k")
         assert 1 == len(opener._ciphers)
+
+
+OTHER_KEY = b"o" * 32
+
+
+class TestSeveralKeys:
+    def test_what_any_of_them_sealed_is_opened(self) -> None:
+        """And what a key sealed that is retired, or was never one of them, is not."""
+        keys = Keys(KEY, [OTHER_KEY])
+        opener = envelope()
+        opener._opener = Opener(keys, "default", "mesh")
+        bodies = [envelope(key).seal(b"x", "k") for key in (KEY, OTHER_KEY)]
+
+        assert [b"x", b"x"] == [opener.open(body, "k") for body in bodies]
+        keys.change(OTHER_KEY)
+        assert b"x" == opener.open(bodies[1], "k")
+        with pytest.raises(RemoteProtocolError) as caught:
+            opener.open(bodies[0], "k")
+        assert "unknown_key" == caught.value.code
+
+    def test_another_key_begins_a_session_and_the_counter_goes_on(self) -> None:
+        """A body under the new key, in a session of its own, is the next of its node."""
+        keys = Keys(KEY)
+        drawn = iter(range(256))
+        options: dict[str, Any] = {"node": NODE, "random": lambda n: bytes([next(drawn)]) * n, "clock": lambda: 0.0}
+        sender = Envelope(
+            "default", "mesh", Sealer(keys, "default", "mesh", **options), Opener(keys, "default", "mesh")
+        )
+        before = sender.seal(b"x", "k")
+        keys.change(OTHER_KEY, [KEY])
+        after = sender.seal(b"x", "k")
+
+        assert [key_id(KEY).hex(), key_id(OTHER_KEY).hex()] == [key_id_of(body) for body in (before, after)]
+        assert before[7:23] != after[7:23]
+        assert counter_of(before) + 1 == counter_of(after)
+        assert [b"x", b"x"] == [sender.open(body, "k") for body in (before, after)]
+
+    def test_a_session_id_under_two_keys_is_two_sessions(self) -> None:
+        """A member that gives a session the id of another's cannot have the other's bodies refused."""
+        keys = Keys(KEY, [OTHER_KEY])
+        opener = envelope()
+        opener._opener = Opener(keys, "default", "mesh")
+        bodies = [envelope(key).seal(b"x", "k") for key in (KEY, OTHER_KEY, KEY)]
+
+        assert [b"x"] * 3 == [opener.open(body, "k") for body in bodies]
+
+
+class TestWrappedKeys:
+    def test_a_key_is_wrapped_as_documented(self) -> None:
+        """Who implements the protocol anew wraps the same bytes."""
+        v = vector("### Test vector of a wrapped key")
+        old, new = bytes.fromhex(v["old key"]), bytes.fromhex(v["new key"])
+        wrapped = wrap_key(new, old, v["system"], v["network"], random=lambda n: bytes.fromhex(v["nonce"])[:n])
+
+        assert (v["new key id"], v["wrapped"]) == (key_id(new).hex(), wrapped.hex())
+        assert new == unwrap_key(wrapped, old, v["system"], v["network"], key_id(new))
+
+    @pytest.mark.parametrize("change", ["bytes", "old", "system", "network", "id", "short"])
+    def test_what_was_changed_or_is_for_others_is_no_key(self, change: str) -> None:
+        """Of another old key, system, network or id; cut off; or with one bit turned."""
+        wrapped = wrap_key(OTHER_KEY, KEY, "default", "mesh", random=lambda n: b"r" * n)
+        said = {"wrapped": wrapped, "old": KEY, "system": "default", "network": "mesh", "new_id": key_id(OTHER_KEY)}
+        other = {
+            "bytes": {"wrapped": wrapped[:-1] + bytes([wrapped[-1] ^ 1])},
+            "old": {"old": OTHER_KEY},
+            "system": {"system": "other"},
+            "network": {"network": "snoop_trace"},
+            "id": {"new_id": key_id(KEY)},
+            "short": {"wrapped": wrapped[:5]},
+        }[change]
+        with pytest.raises(RemoteProtocolError) as caught:
+            unwrap_key(**said | other)  # type: ignore[arg-type]
+        assert "forged" == caught.value.code
+
+    def test_a_key_under_the_id_of_another_is_none(self) -> None:
+        """A member could else have each host use another key, all of one id."""
+        cipher, bound = _wrapping(KEY, "default", "mesh", key_id(KEY))
+        wrapped = b"n" * 12 + cipher.encrypt(b"n" * 12, OTHER_KEY, bound)
+        with pytest.raises(RemoteProtocolError, match="another than its id says"):
+            unwrap_key(wrapped, KEY, "default", "mesh", key_id(KEY))

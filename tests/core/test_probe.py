@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirosd.core.probe import MAGIC, PROBE_BYTES, Datagram, Instruction, Kind, ProbeSeal, filter_program, nonce_of
-from mirosd.core.seal import derive, key_id
+from mirosd.core.seal import Keys, derive, key_id
 from mirosd.errors import RemoteProtocolError
 from tests.properties import TOTAL
 
@@ -23,7 +23,7 @@ PROBE = Datagram(
 
 def seal(key: bytes = KEY, system: str = "default", nonce: bytes = b"") -> ProbeSeal:
     """Give a seal; its nonces are all `nonce`, or random."""
-    return ProbeSeal(key, system, random=lambda n: nonce or os.urandom(n))
+    return ProbeSeal(Keys(key), system, random=lambda n: nonce or os.urandom(n))
 
 
 def code_of(data: bytes, opener: ProbeSeal) -> str:
@@ -94,7 +94,7 @@ class TestOpening:
     @given(
         st.one_of(
             st.binary(max_size=200),
-            st.binary(min_size=112, max_size=112).map(lambda b: MAGIC + b"\1" + bytes(7) + seal().key_id + b),
+            st.binary(min_size=112, max_size=112).map(lambda b: MAGIC + b"\1" + bytes(7) + seal().key_ids[0] + b),
         )
     )
     def test_any_bytes_give_the_one_error(self, data: bytes) -> None:
@@ -195,5 +195,21 @@ class TestFilter:
         """What a seal makes is what its filter knows."""
         made = seal()
 
-        assert run(filter_program([made.key_id]), made.seal(PROBE)) >= PROBE_BYTES
-        assert 0 == run(filter_program([seal(b"k" * 32).key_id]), made.seal(PROBE))
+        assert run(filter_program(made.key_ids), made.seal(PROBE)) >= PROBE_BYTES
+        assert 0 == run(filter_program([seal(b"k" * 32).key_ids[0]]), made.seal(PROBE))
+
+
+class TestSeveralKeys:
+    def test_each_is_heard_and_the_one_in_use_seals(self) -> None:
+        """While hosts change to a new key one by one, all find all; through the filter too."""
+        old, new = b"o" * 32, b"n" * 32
+        both = ProbeSeal(Keys(new, [old]), "default", random=os.urandom)
+        program = filter_program(both.key_ids)
+
+        for data in (seal(old).seal(PROBE), seal(new).seal(PROBE)):
+            assert PROBE == both.open(data)
+            assert run(program, data) >= PROBE_BYTES
+        assert PROBE == seal(new).open(both.seal(PROBE))
+        with pytest.raises(RemoteProtocolError) as caught:
+            both.open(seal(b"x" * 32).seal(PROBE))
+        assert "unknown_key" == caught.value.code

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.stage import staged
-from tests.lab.broker import Broker
-from tests.lab.mirosd import ROOT
+from tests.lab.broker import PASSWORD, PEERS_PASSWORD, Broker
+from tests.lab.mirosd import MESH_KEY, ROOT
 from tests.lab.namespaces import Lan
 from tests.lab.waiting import until
 
@@ -226,4 +226,4 @@ def test_logs_are_json_and_hold_no_secret(lan: Lan, brokers: dict[str, Broker]) 
         lines = stage.daemons["h1"].log().splitlines()
 
         assert all("event" in json.loads(line) for line in lines)
-        assert not any("secret" in line for line in lines)
+        assert not any(secret in line for line in lines for secret in (PASSWORD, PEERS_PASSWORD, MESH_KEY))

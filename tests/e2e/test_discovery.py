@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.stage import Stage, staged
-from tests.lab.broker import Broker
+from tests.lab.broker import PEERS_PASSWORD, Broker
 from tests.lab.namespaces import Lan
 from tests.lab.waiting import until
 
@@ -110,7 +110,7 @@ def test_what_was_found_is_cached_without_passwords(stage: Stage) -> None:
     until(lambda: len(json.loads(cache_path.read_text())["addresses"]) == 2, what="two addresses in the cache")
     text = cache_path.read_text()
 
-    assert "peersecret" not in text
+    assert PEERS_PASSWORD not in text
     assert {"addresses", "amqp_urls", "time_out_in_minutes"} == set(json.loads(text))
     assert 30 == json.loads(text)["time_out_in_minutes"]
 

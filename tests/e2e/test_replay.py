@@ -80,7 +80,7 @@ def subscribed(stage: Stage, host: str, name: str) -> Actor:
 
 
 def test_recordings_reach_no_chart_twice(lan: Lan, brokers: dict[str, Broker]) -> None:
-    """At once, to a new program, through restarts of the receiving daemon, and into another host's broker."""
+    """At once, to a new program, through restarts of the receiving daemon, and into another host's broker (D55)."""
     with staged(lan, brokers) as stage, recording_all(stage, brokers) as (at_h2, at_h3):
         first = subscribed(stage, "h2", "first")
         sender = stage.actor("h1", "sender", rx="nothing")

@@ -38,7 +38,7 @@ from mirosd_client.wire import (
     encode_events,
 )
 from tests.e2e.stage import Stage, staged
-from tests.lab.broker import PASSWORD, USER, Broker
+from tests.lab.broker import TESTER, TESTER_PASSWORD, Broker
 from tests.lab.mirosd import Daemon
 from tests.lab.namespaces import Lan
 from tests.lab.waiting import until
@@ -163,7 +163,7 @@ class Tap:
         broker = self._broker
         with broker.host.network():
             parameters = pika.ConnectionParameters(
-                broker.host.address, broker.port, credentials=pika.PlainCredentials(USER, PASSWORD)
+                broker.host.address, broker.port, credentials=pika.PlainCredentials(TESTER, TESTER_PASSWORD)
             )
             connection = pika.BlockingConnection(parameters)
         try:

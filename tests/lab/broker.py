@@ -1,10 +1,10 @@
 """A private RabbitMQ on a host of the lab: own files, own users, own end.
 
-Two of its users are what a real host has. `mirosd` may do all. `peers`, which daemons of other hosts use, may write
-to exchanges whose names begin with `mirosd.` and nothing else: configure "", write "^mirosd\\.", read "". That is all
-it needs. RabbitMQ 3.10 asks for no right to declare an exchange passively, nor to consume from the pseudo-queue
+Two of its users are what a real host has, with the rights that `mirosctl init` gives them (mirosctl/broker_rights.py):
+`mirosd`, and `peers`, which daemons of other hosts use. A third is for tests that make queues of other names.
+RabbitMQ 3.10 asks for no right to declare an exchange passively, nor to consume from the pseudo-queue
 `amq.rabbitmq.reply-to`; a publish with that reply-to needs only the exchange it goes to. The *answer* is published to
-the default exchange, by the asked host's own account. With read "" it can neither bind nor read a queue.
+the default exchange, by the asked host's own account. With read "" `peers` can neither bind nor read a queue.
 
 Boots are slow for one reason: erl looks for each module in some seventy plugin directories. A slim home, with only
 what the core broker needs, halves it (4-5 s of one core; measured).
@@ -15,20 +15,31 @@ import hashlib
 import json
 import os
 import re
+import secrets
+import shlex
 import shutil
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from mirosctl.broker_rights import OWN, PEERS, BrokerRights
+from tests.lab.certificates import Certificate
 from tests.lab.isolation import LAB_DIRECTORY
 from tests.lab.namespaces import Host
 from tests.lab.process import Process
 from tests.lab.waiting import until
 
-USER, PASSWORD = "mirosd", "secret"
-PEERS_USER, PEERS_PASSWORD = "peers", "peersecret"
-RIGHTS = {USER: (".*", ".*", ".*"), PEERS_USER: ("", r"^mirosd\.", ""), "guest": (".*", ".*", ".*")}
-"""Of each user: configure, write, read. `guest` (password guest) is as RabbitMQ ships it: from loopback only."""
+AWKWARD = "#/:@%"
+"""What no URL takes as it is stands in each password (D56)."""
+
+USER, PASSWORD = "mirosd", AWKWARD + secrets.token_urlsafe(12)
+PEERS_USER, PEERS_PASSWORD = "peers", AWKWARD + secrets.token_urlsafe(12)
+TESTER, TESTER_PASSWORD = "tester", AWKWARD + secrets.token_urlsafe(12)
+ALL_RIGHTS = BrokerRights(".*", ".*", ".*")
+RIGHTS = {USER: OWN, PEERS_USER: PEERS, TESTER: ALL_RIGHTS, "guest": ALL_RIGHTS}
+"""`guest` (password guest) is as RabbitMQ ships it: from loopback only."""
 
 COOKIE = "LAB"
 ALARM = "{resource_limit, memory, node()}"
@@ -90,8 +101,15 @@ class Broker(Process):
         """Give the output of a rabbitmqctl command (0.7 s each: prefer `call`)."""
         home = _slim_home()
         return self.host.run(
-            [str(home / "sbin" / "rabbitmqctl"), *arguments], env=os.environ | self._environment(home)
+            [str(home / "sbin" / "rabbitmqctl"), *arguments], 300.0, env=os.environ | self._environment(home)
         ).stdout
+
+    def write_ctl(self, path: Path) -> None:
+        """Write a program that does to this broker what `rabbitmqctl` does to the one of a host."""
+        home = _slim_home()
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self._environment(home).items())
+        path.write_text(f'#!/bin/sh\n{exports}exec {home}/sbin/rabbitmqctl "$@"\n')
+        path.chmod(0o755)
 
     def call(self, erlang: str) -> str:
         """Give the result of Erlang expressions ("rabbit_vhost:list().") run inside the broker, as text, in 10 ms."""
@@ -113,6 +131,25 @@ class Broker(Process):
     def close_connections(self) -> None:
         """End every client's connection."""
         self.call('rabbit_networking:close_all_connections("lab"), ok.')
+
+    @contextmanager
+    def speaking_tls(self, certificate: Certificate, *, port: int = 5671, is_mutual: bool = False) -> Iterator[int]:
+        """Have the broker speak TLS on one more port of all its addresses, and give that.
+
+        Args:
+            certificate: what it shows; read at each connection, and kept in mind for two minutes.
+            is_mutual: who comes must show a certificate of the same authority (`fail_if_no_peer_cert`).
+        """
+        files = f'{{cacertfile,"{certificate.ca_file}"}},{{certfile,"{certificate.cert_file}"}}'
+        verify = "{verify,verify_peer},{fail_if_no_peer_cert,true}" if is_mutual else "{verify,verify_none}"
+        options = f'[{files},{{keyfile,"{certificate.key_file}"}},{verify}]'
+        family = "inet6" if ":" in self._listen_address() else "inet"
+        listener = f'{{"{self._listen_address()}", {port}, {family}}}'
+        self.call(f"rabbit_networking:ensure_ssl(), rabbit_networking:start_ssl_listener({listener}, {options}, 1).")
+        try:
+            yield port
+        finally:
+            self.call(f"rabbit_networking:stop_tcp_listener({listener}).")
 
     def new_vhost(self) -> str:
         """Make a virtual host that nobody has used, with the usual rights, and give its name."""
@@ -180,13 +217,13 @@ class Broker(Process):
 
 
 def _definitions() -> dict[str, object]:
-    passwords = {USER: PASSWORD, PEERS_USER: PEERS_PASSWORD, "guest": "guest"}
+    passwords = {USER: PASSWORD, PEERS_USER: PEERS_PASSWORD, TESTER: TESTER_PASSWORD, "guest": "guest"}
     users: list[dict[str, object]] = [
         {
             "name": name,
             "password_hash": _hash(password),
             "hashing_algorithm": "rabbit_password_hashing_sha256",
-            "tags": "administrator" if name == USER else "",
+            "tags": "",
             "limits": {},
         }
         for name, password in passwords.items()

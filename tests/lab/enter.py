@@ -3,7 +3,8 @@
 The machine is this one, seen through five new namespaces: network (only `lo`, no way out), mounts, names, IPC
 and processes. The last is what makes cleaning up certain: when the first process of a process namespace ends, for
 whatever reason, the kernel ends every other one in it, and with them go the network namespaces, the mounts and
-the files that were made inside. So nothing here, and nothing that runs in here, has to tidy up after SIGKILL.
+the files that were made inside. So nothing here, and nothing that runs in here, has to tidy up after SIGKILL;
+but for control groups, which are in no namespace (control_groups.py).
 
 What is different inside:
   /run    an empty tmpfs. It holds the lab's files, and hides the sockets through which a real service (nscd,
@@ -20,6 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.lab.control_groups import CGROUP_VARIABLE, Guard, choose
 from tests.lab.isolation import LAB_DIRECTORY, LAB_VARIABLE, faults, is_inside
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = (
@@ -43,18 +45,23 @@ def enter(argv: list[str]) -> int:
     """Give the exit status of `argv`, run on a private machine (128 + n when signal n ended it)."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    group = choose()
+    guard = Guard(group)  # outside of what is made now
     if libc.unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "cannot make namespaces (root is needed)")
     alive, parent = os.pipe()
     first = os.fork()
     if first == 0:
         os.close(parent)
-        os._exit(_be_first_process(argv, alive))
+        guard.leave()
+        os._exit(_be_first_process(argv, alive, {CGROUP_VARIABLE: str(group)} if group else {}))
     os.write(parent, b"\n")
-    return _supervise(first)
+    status = _supervise(first)
+    guard.relieve()
+    return status
 
 
-def _be_first_process(argv: list[str], alive: int) -> int:
+def _be_first_process(argv: list[str], alive: int, told: dict[str, str]) -> int:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if not os.read(alive, 1):  # the parent was gone before it could be watched
         return 1
@@ -68,7 +75,7 @@ def _be_first_process(argv: list[str], alive: int) -> int:
     if command == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
         try:
-            os.execvpe(argv[0], argv, _environment())
+            os.execvpe(argv[0], argv, _environment() | told)
         except OSError as exc:
             print(f"{argv[0]}: {exc.strerror}", file=sys.stderr)
             os._exit(127)

@@ -35,6 +35,19 @@ def make_control_exchange(broker: Broker) -> str:
     return queue
 
 
+def refuse(broker: Broker, user: str, password: str, attempt: Callable[[BlockingChannel], object]) -> None:
+    """Have an account try something, which the broker must refuse for want of a right."""
+    connection = connect(broker, user, password)
+    channel = connection.channel()
+    channel.confirm_delivery()
+
+    with pytest.raises(ChannelClosedByBroker) as refusal:
+        attempt(channel)
+
+    assert refusal.value.reply_code == 403
+    connection.close()
+
+
 def test_peers_may_ask_and_are_answered(broker: Broker) -> None:
     """With `peers` alone a host declares passively, asks through an exchange and reads its direct reply."""
     queue = make_control_exchange(broker)
@@ -76,20 +89,39 @@ def _got(answer: tuple[Any, ...]) -> tuple[Any, ...] | None:
         pytest.param(lambda c: c.basic_get("mirosd.default.inbox"), id="read a queue"),
         pytest.param(lambda c: c.basic_publish("amq.topic", "x", b""), id="write elsewhere"),
         pytest.param(lambda c: c.basic_publish("", "mirosd.default.inbox", b""), id="write past the exchanges"),
+        pytest.param(lambda c: c.basic_publish("mirosd.default.dead", "x", b""), id="write dead letters"),
     ],
 )
 def test_peers_may_nothing_else(broker: Broker, attempt: Callable[[BlockingChannel], object]) -> None:
-    """The account that other hosts know can make, delete, bind and read nothing, and write to mirosd.* alone."""
+    """The account that other hosts know can make, delete, bind and read nothing, and write to few exchanges (D57)."""
     make_control_exchange(broker)
-    connection = connect(broker, PEERS_USER, PEERS_PASSWORD)
-    channel = connection.channel()
-    channel.confirm_delivery()
+    refuse(broker, PEERS_USER, PEERS_PASSWORD, attempt)
 
-    with pytest.raises(ChannelClosedByBroker) as refusal:
-        attempt(channel)
 
-    assert refusal.value.reply_code == 403
-    connection.close()
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        pytest.param(lambda c: c.exchange_declare("other"), id="make an exchange"),
+        pytest.param(lambda c: c.queue_declare("other"), id="make a queue"),
+        pytest.param(lambda c: c.exchange_delete("other"), id="delete an exchange"),
+        pytest.param(lambda c: c.queue_delete("other"), id="delete a queue"),
+        pytest.param(lambda c: c.queue_bind("mirosd.default.inbox", "amq.topic", "#"), id="hear others"),
+        pytest.param(lambda c: c.basic_get("other"), id="read a queue"),
+        pytest.param(lambda c: c.basic_publish("amq.topic", "x", b""), id="write elsewhere"),
+    ],
+)
+def test_the_own_account_may_nothing_else(broker: Broker, attempt: Callable[[BlockingChannel], object]) -> None:
+    """What is not mirosd's on a host's own broker is none of its daemon's business either (D57)."""
+    make_control_exchange(broker)
+    refuse(broker, USER, PASSWORD, attempt)
+
+
+def test_nobody_is_administrator(broker: Broker) -> None:
+    """No account of ours has a tag, and guest is as it comes: for loopback (D57)."""
+    tags = broker.call("lists:append([T || [{user, _}, {tags, T}] <- rabbit_auth_backend_internal:list_users()]).")
+
+    assert "[]" == tags
+    assert "true" == broker.call('{ok, [<<"guest">>]} == application:get_env(rabbit, loopback_users).')
 
 
 def test_guest_is_of_this_host_alone(broker: Broker, brokers: dict[str, Broker], lan: Lan) -> None:

@@ -144,12 +144,26 @@ class StillSnoop:
         ]
 
 
+class StillKeys:
+    """Keys of one network, which become what is asked."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"network": "mesh"}, {"node": "a" * 32}]
+
+    async def rotate(self, network: str, *, is_forced: bool) -> dict[str, Any]:
+        return {"network": network, "forced": is_forced}
+
+    async def replace(self, network: str, text: str) -> dict[str, Any]:
+        return {"network": network, "letters": len(text)}
+
+
 class StillView:
     """A daemon in which nothing happens unless the test says so."""
 
     def __init__(self) -> None:
         self.lan = StillLan()
         self.snoop = StillSnoop()
+        self.keys = StillKeys()
         self.rows: list[dict[str, Any]] = [{"node": "b" * 32, "name": "host-b"}]
         self.listed: list[str] = []
         self.waiting = 0
@@ -160,6 +174,9 @@ class StillView:
         if self.fault:
             raise self.fault
         return {"state": "ready", "name": IDENTITY.name}
+
+    def metrics(self) -> dict[str, Any]:
+        return {**self.status(), "events": {}}
 
     def peers(self) -> list[dict[str, Any]]:
         return self.rows

@@ -1,7 +1,7 @@
 import pytest
 
 from mirosd.localapi import census as census_module
-from mirosd.localapi.census import Census
+from mirosd.localapi.census import LINES_PER_PERIOD, PERIOD_S, Census
 from mirosd_client.errors import DaemonRefusedError
 
 ID = b"i" * 16
@@ -105,6 +105,29 @@ def test_the_memory_of_owners_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     census.claim(Member(2), ids[1])
     with pytest.raises(DaemonRefusedError):
         census.claim(Member(2), ids[2])
+
+
+def test_a_loop_that_is_refused_fills_no_log() -> None:
+    """Each uid has its lines in a minute; the first one after that says how many were left out."""
+    census = census_of()
+    said = [census.say(1, now_s) for now_s in range(30)]
+
+    assert [0] * LINES_PER_PERIOD + [None] * (30 - LINES_PER_PERIOD) == said
+    assert 0 == census.say(2, 30.0)
+    assert census.say(1, PERIOD_S - 0.1) is None
+    assert 30 - LINES_PER_PERIOD + 1 == census.say(1, PERIOD_S)
+    assert 0 == census.say(1, PERIOD_S)
+
+
+def test_the_memory_of_lines_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more uids than are remembered, the one that was told of least lately begins anew."""
+    monkeypatch.setattr(census_module, "REMEMBERED_TALKS", 2)
+    census = census_of()
+    for uid in (*[1] * LINES_PER_PERIOD, *[2] * LINES_PER_PERIOD, 1, 3):
+        census.say(uid, 0.0)
+
+    assert census.say(1, 0.0) is None
+    assert 0 == census.say(2, 0.0)
 
 
 def test_queues_are_counted_over_all_sessions_of_a_uid() -> None:

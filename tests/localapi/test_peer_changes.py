@@ -28,7 +28,7 @@ def test_each_difference_is_a_row() -> None:
     ] == peer_changes(before, after)
 
 
-@pytest.mark.parametrize("field", ["rtt_ms", "last_seen_s", "since_s", "previous", "stages"])
+@pytest.mark.parametrize("field", ["rtt_ms", "last_seen_s", "since_s", "previous", "clock_ahead_s", "stages"])
 def test_what_moves_with_every_heartbeat_is_no_change(field: str) -> None:
     """Round trips, ages and scoutings of a peer that stays as it is are not told."""
     assert [] == peer_changes([peer("a")], [peer("a", **{field: "other"})])

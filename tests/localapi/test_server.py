@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from mirosd.localapi.rights import Policy
-from mirosd_client.messages import Ask, Subscribe, encode_message
+from mirosd.core.interfaces import Credentials
+from mirosd.localapi.rights import Grant, Policy, Rule, grant
+from mirosd_client.messages import Ask, Done, Failed, Follow, Subscribe, encode_message
 from mirosd_client.wire import Network, encode_events
+from tests.lab.waiting import until
 from tests.localapi.live import Live, running
 
-MEMBERS, OPERATORS, STRANGER_UID = 23_001, 23_002, 23_456
+MEMBERS, OPERATORS, WATCHERS, STRANGER_UID = 23_001, 23_002, 23_003, 23_456
 FIRST_GIDS = list(range(40_000, 40_300))  # more groups than one look at a small buffer brings
 
 STRANGER = """
@@ -81,6 +83,7 @@ def test_a_caller_without_rights_is_told_what_would_permit_it(open_live: Live) -
     assert (said[1]["id"], said[1]["code"]) == (1, "not_permitted")
     assert 'sudo usermod -aG mirosd "$USER"' in said[1]["message"]
     assert "log in again" in said[1]["message"]
+    until(lambda: "detached" in {call[0] for call in open_live.sink.calls}, what="its end heard of")
     assert {"attached", "detached"} == {call[0] for call in open_live.sink.calls}
 
 
@@ -109,6 +112,45 @@ def test_members_may_not_watch_what_other_hosts_do(open_live: Live) -> None:
 
 
 @needs_root
+def test_a_rule_opens_one_network(open_live: Live) -> None:
+    """Whom a rule lets read traces subscribes to them, not to spy lines or events, and sends nothing."""
+    rule = Rule(grant(["read"], ["snoop_trace"]), gid=WATCHERS, name="watchers")
+    open_live.call(lambda: open_live.server.enforce(Policy(os.geteuid(), MEMBERS, OPERATORS, rules=(rule,))))
+    subscriptions = [Subscribe(1, "snoop_trace", "#"), Subscribe(2, "snoop_spy", "#"), Subscribe(3, "mesh", "#")]
+    frames = [*map(encode_message, subscriptions), encode_message(Ask(4, "status"))]
+    said = as_stranger(open_live, frames[0] + frames[1], *frames[2:], groups=[WATCHERS])
+
+    assert ["read"] == said[0]["rights"]
+    assert [(2, "failed"), (3, "failed"), (4, "done")] == [(m["id"], m["type"]) for m in said[1:]]
+    assert ["subscribe"] == [call[0] for call in open_live.sink.calls if call[0] not in ("attached", "detached")]
+    closed = as_stranger(open_live, encode_events(Network.SNOOP_TRACE, "a", b""), groups=[WATCHERS])[-1]
+    assert ("closing", "not_permitted") == (closed["type"], closed["code"])
+
+
+def test_who_loses_a_right_loses_its_connection(tmp_path: Path) -> None:
+    """Rules that are taken back count for those who are connected; what is given anew is there at once."""
+
+    class Ruled(Policy):
+        """No word of root: what the rules say is all that there is."""
+
+        def grant_of(self, caller: Credentials) -> Grant:
+            return self.rules[0].gives
+
+    def policy(may: list[str]) -> Policy:
+        return Ruled(1, None, None, rules=(Rule(grant(may), uid=0),))
+
+    with running(tmp_path / "s", policy=policy(["read"])) as live, live.client() as raw:
+        live.call(lambda: live.server.enforce(policy(["read", "operate"])))
+        assert isinstance(raw.ask("hosts_add", host="h")[1], Done)
+        live.call(lambda: live.server.enforce(policy(["read"])))
+
+        assert "rights_changed" == raw.closing().code
+        assert {"session_rights_changed": 1} == live.board.counters
+        with live.client() as again:
+            assert isinstance(again.ask("hosts_add", host="h")[1], Failed)
+
+
+@needs_root
 def test_who_hears_a_key_is_for_those_who_may_transmit(open_live: Live) -> None:
     """A member is told whom a key reaches, a stranger what would permit asking."""
     ask = encode_message(Ask(1, "matching", {"routing_key": "a.b"}))
@@ -118,9 +160,12 @@ def test_who_hears_a_key_is_for_those_who_may_transmit(open_live: Live) -> None:
 
 
 @needs_root
-def test_events_without_the_right_end_the_session(open_live: Live) -> None:
+@pytest.mark.parametrize(
+    "frame", [encode_events(Network.MESH, "a", b""), encode_message(Follow([1]))], ids=("send", "follow")
+)
+def test_events_without_the_right_end_the_session(open_live: Live, frame: bytes) -> None:
     """Events have no number to answer under: who may not transmit is closed, with the cure."""
-    said = as_stranger(open_live, encode_events(Network.MESH, "a", b""), groups=[])
+    said = as_stranger(open_live, frame, groups=[])
 
     assert (said[-1]["type"], said[-1]["code"]) == ("closing", "not_permitted")
     assert "usermod" in said[-1]["message"]

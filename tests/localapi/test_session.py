@@ -329,6 +329,7 @@ def test_subscriptions_are_bounded_per_uid(tmp_path: Path) -> None:
         failed = two.message()
         assert isinstance(failed, Failed)
         assert failed.code == "too_many_subscriptions"
+        assert {"refused_too_many_subscriptions": 1} == live.board.counters
         one.send(encode_message(Unsubscribe(2)))
         assert one.is_well()
         two.send(encode_message(Subscribe(1, "mesh", "#")))
@@ -345,6 +346,7 @@ def test_asks_in_flight_are_bounded_and_die_with_their_session(live: Live) -> No
         rows, failed = raw.answer(MAX_ASKS)
         assert isinstance(failed, Failed)
         assert (rows, failed.code) == ([], "too_many_asks")
+        assert {"refused_too_many_asks": 1} == live.board.counters
         until(lambda: live.view.waiting == MAX_ASKS)
     until(lambda: live.view.waiting == 0)
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mirosd.core.interfaces import Credentials
-from mirosd.localapi.rights import Policy, Rights
+from mirosd.localapi.rights import Grant, Policy, grant
 from mirosd_client.dial import Dial
 from mirosd_client.messages import Ask, Done, Failed, Hello, Recall, Row, Watched, encode_message
 from tests.lab.waiting import until
@@ -94,10 +96,10 @@ def test_a_program_with_charts_is_told_and_asked(live: Live) -> None:
 
 
 class NobodyTransmits(Policy):
-    """Root may look and no more, so that this test may run as root."""
+    """Root may look at traces and no more, so that these tests may run as root."""
 
-    def rights_of(self, caller: Credentials) -> Rights:
-        return Rights.READ
+    def grant_of(self, caller: Credentials) -> Grant:
+        return grant(["read"], ["snoop_trace"])
 
 
 def test_a_program_that_may_not_transmit_has_no_charts(tmp_path: Path) -> None:
@@ -108,3 +110,26 @@ def test_a_program_that_may_not_transmit_has_no_charts(tmp_path: Path) -> None:
         until(lambda: live.sink.sessions)
 
         assert [False] == [session.has_charts for session in live.sink.sessions.values()]
+
+
+ASKS: dict[str, dict[str, Any]] = {
+    "watch": {"for_s": 0.05},
+    "recall": {"id": "f" * 32, "what": "history"},
+}
+
+
+@pytest.mark.parametrize("verb", ASKS)
+def test_charts_are_seen_on_the_networks_that_a_rule_names(tmp_path: Path, verb: str) -> None:
+    """Who may read one snoop network watches and recalls there; on the other it is told what would permit it."""
+    policy = NobodyTransmits(own_uid=1, member_gid=None, operator_gid=None)
+    with running(tmp_path / "s", policy=policy) as live, live.client() as raw:
+        assert isinstance(raw.ask(verb, network="snoop_trace", **ASKS[verb])[1], Done)
+        _, failed = raw.ask(verb, network="snoop_spy", **ASKS[verb])
+
+        assert isinstance(failed, Failed)
+        assert "not_permitted" == failed.code
+        assert f"`{verb}` needs group mirosd-admin" in failed.message
+        assert "networks: [snoop_spy]" in failed.message
+        assert {"snoop_trace"} == {network for network, _ in live.view.snoop.holds} | {
+            recall.network for recall in live.view.snoop.recalls
+        }

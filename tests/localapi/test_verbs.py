@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from mirosd.core.interfaces import Credentials
-from mirosd.localapi.rights import Policy, Rights
+from mirosd.localapi.metrics_verbs import PEER_FIELDS
+from mirosd.localapi.rights import MEMBERS, Grant, Policy, Rights
 from mirosd.localapi.verbs import VERBS
 from mirosd_client.messages import Done, Failed
 from tests.localapi.live import Live, running
@@ -23,6 +24,13 @@ def test_every_verb_answers(live: Live) -> None:
     live.view.listed = ["b", "a"]
     answers: dict[str, tuple[dict[str, Any], tuple[list[dict[str, Any]], dict[str, Any]]]] = {
         "status": ({}, ([], {"state": "ready", "name": "host-a"})),
+        "metrics": (
+            {},
+            (
+                [dict.fromkeys(PEER_FIELDS) | {"node": "b" * 32, "name": "host-b"}],
+                {"state": "ready", "name": "host-a", "events": {}},
+            ),
+        ),
         "peers": ({}, ([{"node": "b" * 32, "name": "host-b"}], {})),
         "peers_forget": ({"node": "h2"}, ([], {"node": "b" * 32, "name": "h2"})),
         "peers_allow": ({"node": "h3"}, ([], {"node": "c" * 32, "name": "h3"})),
@@ -45,6 +53,9 @@ def test_every_verb_answers(live: Live) -> None:
         "hosts_remove": ({"host": "a"}, ([], {})),
         "hosts_list": ({}, ([{"host": "b", "source": "local"}, {"host": "c", "source": "local"}], {})),
         "hosts_reload": ({}, ([], {})),
+        "keys_list": ({}, ([{"network": "mesh"}, {"node": "a" * 32}], {})),
+        "keys_rotate": ({"network": "mesh", "force": True}, ([], {"network": "mesh", "forced": True})),
+        "keys_replace": ({"network": "system", "key": "abc"}, ([], {"network": "system", "letters": 3})),
         "wait": ({"peers": None, "timeout_s": 5}, ([], {"ready": True, "missing": ""})),
         "watch": (
             {"network": "snoop_trace", "for_s": 0.01},
@@ -87,7 +98,7 @@ def test_an_unknown_verb_is_met_with_the_nearest(live: Live, verb: str, hint: st
 
     assert failed.code == "unknown_verb"
     assert hint in failed.message
-    assert len(failed.message) < 300
+    assert len(failed.message) < 500
 
 
 @pytest.mark.parametrize(
@@ -169,14 +180,18 @@ OPERATED = {
     "cache_flush",
     "peers_forget",
     "peers_allow",
-    "watch",
-    "recall",
+    "keys_rotate",
+    "keys_replace",
 }
 
 
 def test_what_changes_or_sends_something_is_operated() -> None:
-    """Members read; who changes the daemon, or has it send something to other hosts, needs the right to operate."""
+    """Members read; who changes the daemon, or has it send something to other hosts, needs the right to operate.
+
+    What shows charts needs the network that is asked for, which operators have.
+    """
     assert {name for name, verb in VERBS.items() if verb.right is Rights.OPERATE} == OPERATED
+    assert {name for name, verb in VERBS.items() if verb.right is None} == {"watch", "recall"}
     assert {name for name, verb in VERBS.items() if verb.right is Rights.TRANSMIT} == {"matching"}
 
 
@@ -191,14 +206,13 @@ def test_a_member_does_not_operate(tmp_path: Path, verb: str) -> None:
         assert f"`{verb}` needs group mirosd-admin" in failed.message
         assert live.view.listed == []
         assert live.view.lan.sighted == []
-        assert live.view.snoop.recalls == []
 
 
 class NobodyOperates(Policy):
     """Root is no more than a member, so that these tests may run as root."""
 
-    def rights_of(self, caller: Credentials) -> Rights:
-        return Rights.READ | Rights.TRANSMIT
+    def grant_of(self, caller: Credentials) -> Grant:
+        return MEMBERS
 
 
 def test_an_answer_that_is_no_json_is_the_daemons_fault(live: Live) -> None:

@@ -16,7 +16,8 @@ from mirosd.core.broker import BrokerAddress
 from mirosd.core.challenger import Identity, SealedChallenger
 from mirosd.core.envelope import Envelope
 from mirosd.core.interfaces import Credentials
-from mirosd.core.seal import Opener, Sealer, system_key
+from mirosd.core.measures import Measures
+from mirosd.core.seal import Keys, Opener, Sealer, system_key
 from mirosd.core.settings import DeliverySettings
 from mirosd.localapi.census import Census
 from mirosd.localapi.desk import Desk
@@ -45,8 +46,8 @@ def node_of(host: str) -> str:
 
 def envelope(node: str, start: int, key: bytes, name: str, random: Random, clock: Callable[[], float]) -> Envelope:
     """Give the envelope of one network of one node."""
-    sealer = Sealer(key, "default", name, node=node, start=start, random=random.randbytes, clock=clock)
-    return Envelope("default", name, sealer, Opener(key, "default", name))
+    sealer = Sealer(Keys(key), "default", name, node=node, start=start, random=random.randbytes, clock=clock)
+    return Envelope("default", name, sealer, Opener(Keys(key), "default", name))
 
 
 class Reader:
@@ -71,6 +72,7 @@ class SimBoard:
 
     def __init__(self, on_count: Callable[[str, int], None]) -> None:
         self.counters: Counter[str] = Counter()
+        self.measures = Measures(lambda: 0.0)
         self._on_count = on_count
 
     def count(self, counter: str, amount: int = 1) -> None:
@@ -138,7 +140,7 @@ class SimDaemon:
         challenger = SealedChallenger(
             self.identity,
             control_envelope,
-            {"mesh": KEY},
+            {"mesh": Keys(KEY)},
             nonce=lambda: random.randbytes(16).hex(),
             wall_ms=lambda: int(clock() * 1000),
             brokers=lambda: (f"{broker}:5672",),
