@@ -9,8 +9,19 @@ _CURES = {
     "tcp": "check that the host is up and that a firewall on neither side drops TCP 5672",
     "tcp(refused)": "no broker listens there: start RabbitMQ on it (systemctl start rabbitmq-server)",
     "tcp(silent)": "nothing answers: the host is down, the address is wrong, or a firewall drops TCP 5672",
-    "tls": "check the broker's certificate, and whether it speaks TLS on this port (amqps, 5671)",
+    "tls": "the TLS handshake failed: check the port (amqps, 5671); the broker's log says which versions and "
+    "certificates it asks for",
+    "tls(untrusted)": "nobody whom this host trusts signed the broker's certificate: set tls.ca_file to the authority "
+    "that did",
+    "tls(name)": "the broker's certificate does not name the host as it is addressed: address it by a name that stands "
+    "there (hosts file, broker.advertise on that host), or add this one",
+    "tls(expired)": "renew the broker's certificate; if it is not too old, this host's clock is wrong (timedatectl)",
+    "tls(client_cert)": "the broker wants a certificate of ours, signed by its authority (ssl_options.cacertfile): "
+    "set tls.cert_file and tls.key_file",
+    "tls(no_tls)": "that port speaks no TLS: name the one that does (5671), or ask for none (amqp:// in broker.url, "
+    "peers.tls: off)",
     "amqp": "what listens there speaks no AMQP 0-9-1: check the port",
+    "amqp(tls)": "that port speaks TLS: write amqps:// in broker.url, or peers.tls: on for the brokers of other hosts",
     "amqp(slow)": "the broker looks this host's name up before it greets: give it DNS that answers, or /etc/hosts",
     "auth": "the broker refused user or password: compare them with the broker's (rabbitmqctl authenticate_user)",
     "guest_remote": "RabbitMQ lets guest in from loopback only: make an account (rabbitmqctl add_user) and set it",
@@ -43,6 +54,8 @@ _CURES = {
     "quarantined": "nobody listed or found it, and discovery.aliens is quarantine: mirosctl peers allow, if you know "
     "it",
     # reasons of the daemon itself
+    "chart_stuck": "systemd ends mirosd and starts it anew by its watchdog; without it, restart mirosd; report the "
+    "line of the log (journalctl -u mirosd MIROSD_EVENT=chart_stuck)",
     "clock_skew": "a host's clock is more than 60 s ahead: let NTP set it (timedatectl set-ntp true)",
     "hosts_ignored": "broker.url memory:// is for one host alone: name a RabbitMQ there, or list no hosts",
     "memory": "broker.url memory:// is for one host alone: name a RabbitMQ there, or list no hosts",
@@ -53,6 +66,7 @@ _CURES = {
     "deaf": "free memory or disk on this host (rabbitmqctl status tells which alarm), or restart its RabbitMQ",
     "peers_file": "the last good list stays in force; check the state directory's space and owner",
     "too_many_watches": "end a watch that is on (mirosctl trace, spy, record), or wait until one ends",
+    "keys_not_stored": "keys stay as they are until they can be stored: check the state directory's space and owner",
     "too_many_recalls": "end one of the `mirosctl charts --watch`, or ask again in a minute",
     "node_conflict": "two hosts share one state directory's identity: remove node.json on the copy and restart it",
 }

@@ -13,8 +13,8 @@ from mirosd_client.errors import DaemonUnavailableError, MirosdError, NotPermitt
 from mirosd_client.printable import printable
 
 VERBS = (
-    *("cache", "charts", "clients", "completion", "hosts", "peers", "recce", "record", "replay"),
-    *("scout", "send", "spy", "status", "trace", "wait", "why"),
+    *("cache", "charts", "clients", "completion", "doctor", "hosts", "init", "invite", "join", "keys", "metrics"),
+    *("peers", "recce", "record", "replay", "scout", "send", "spy", "status", "trace", "wait", "why"),
 )
 """Each is a module of `commands` with a command of its name, loaded when it is asked for: all take 40 ms."""
 EXIT_FAILED = 1
@@ -45,6 +45,7 @@ class Mirosctl(click.Group):
 
 
 @click.group(cls=Mirosctl, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mirosd-client", message="%(prog)s %(version)s")
 @common_options
 def main() -> None:
     """Ask the mirosd of this host."""

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from mirosctl.main import main
 from tests.mirosctl.fake_daemon import FakeDaemon
+from tests.mirosctl.setup_rig import FakeRabbit, Place
 
 Run = Callable[..., Result]
 
@@ -27,3 +28,15 @@ def run(daemon: FakeDaemon) -> Run:
         return CliRunner(env={"MIROSD_SOCKET": daemon.path}, catch_exceptions=False).invoke(main, words)
 
     return run_mirosctl
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A host to set up, in a folder of its own; whoever runs the test is its root."""
+    return Place(tmp_path / "host", monkeypatch)
+
+
+@pytest.fixture
+def rabbit(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> FakeRabbit:
+    """The RabbitMQ of that host."""
+    return FakeRabbit(tmp_path, place, monkeypatch)

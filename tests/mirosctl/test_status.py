@@ -1,10 +1,13 @@
 """mirosctl status."""
 
 import json
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from mirosctl.cures import cure
+from mirosctl.main import main
 from tests.mirosctl.conftest import Run
 from tests.mirosctl.fake_daemon import FakeDaemon
 
@@ -133,3 +136,30 @@ def test_a_code_finds_its_cure(code: str, like: str) -> None:
 def test_what_needs_no_cure_has_none(code: str) -> None:
     """A code without advice gets none."""
     assert cure(code) == ""
+
+
+@pytest.mark.parametrize(("state", "status"), [("ready", 0), ("degraded", 5), ("starting", 1), ("stopping", 1)])
+@pytest.mark.parametrize("words", [[], ["--json"], ["--quiet"]])
+def test_each_state_has_its_exit_status(
+    daemon: FakeDaemon, run: Run, words: list[str], state: str, status: int
+) -> None:
+    """Whatever is printed: monitoring looks at nothing else."""
+    daemon.answers["status"] = ([], {**STATUS, "state": state})
+
+    assert status == run("status", *words).exit_code
+
+
+@pytest.mark.parametrize("words", [["--quiet"], ["-q"], ["--quiet", "--json"]])
+def test_a_quiet_status_says_nothing(daemon: FakeDaemon, run: Run, words: list[str]) -> None:
+    """On either stream, well or not."""
+    daemon.answers["status"] = ([], {**STATUS, "state": "degraded", "reasons": [{"code": "auth", "detail": ""}]})
+
+    assert "" == run("status", *words).output
+
+
+@pytest.mark.parametrize(("words", "said"), [([], True), (["--quiet"], False)])
+def test_no_daemon_is_3(tmp_path: Path, words: list[str], said: bool) -> None:
+    """How to start it is told, unless nothing is to be."""
+    result = CliRunner().invoke(main, ["status", *words, "--socket", str(tmp_path / "none")])
+
+    assert (3, said) == (result.exit_code, bool(result.output))

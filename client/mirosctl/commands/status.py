@@ -7,17 +7,35 @@ import click
 from mirosctl.cures import cure
 from mirosctl.options import Options, common_options
 from mirosctl.output import duration, show_json, show_pairs
+from mirosd_client.errors import DaemonUnavailableError
 
 EXIT_DEGRADED = 5
+EXIT_STATUS = {"ready": 0, "degraded": EXIT_DEGRADED, "starting": 1, "stopping": 1}
+EXIT_NOT_RUNNING = 3
 
 
 @click.command()
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing: the exit status says it.")
 @common_options
 @click.pass_context
-def status(context: click.Context) -> None:
-    """Show how the daemon of this host is; exit status 5 when it is degraded."""
+def status(context: click.Context, quiet: bool) -> None:
+    """Show how the daemon of this host is.
+
+    Exit status 0: ready; 5: degraded; 1: starting or stopping; 3: not running.
+    """
     options = context.ensure_object(Options)
-    _, result = options.ask("status")
+    try:
+        _, result = options.ask("status")
+    except DaemonUnavailableError:
+        if quiet:
+            context.exit(EXIT_NOT_RUNNING)
+        raise
+    if not quiet:
+        _show(options, result)
+    context.exit(EXIT_STATUS[result["state"]])
+
+
+def _show(options: Options, result: dict[str, Any]) -> None:
     reasons: list[dict[str, str]] = sorted(result.pop("reasons", []), key=lambda reason: reason["code"])
     if options.as_json:
         codes = [reason["code"] for reason in reasons]
@@ -26,8 +44,6 @@ def status(context: click.Context) -> None:
         show_pairs(_pairs(result))
         for text, advice in _problems(result, reasons).items():
             click.echo(f"\n{text}" + (f"\n  {advice}" if advice else ""))
-    if result["state"] == "degraded":
-        context.exit(EXIT_DEGRADED)
 
 
 def _pairs(result: dict[str, Any]) -> list[tuple[str, str]]:
