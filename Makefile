@@ -9,7 +9,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=
 PRIVATE := $(AS_ROOT) $(BIN)/python -m tests.lab.enter -- env HYPOTHESIS_STORAGE_DIRECTORY=/run/lab/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check coverage bench soak faults simulate pictures help
+.PHONY: demo test check coverage bench soak faults simulate fuzz pictures deb wheels help
 
 demo: $(READY) ## two hosts in private network namespaces find each other and talk; DEMO_JSON=FILE for the figures
 	@$(PRIVATE) $(BIN)/python -m tests.lab.demo $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
@@ -37,17 +37,28 @@ faults: $(READY) ## each fault by name, and what became of every event; ONLY=NAM
 simulate: $(READY) ## many hosts in one process, random faults: each event accounted for; SEEDS=1000 FIRST=0
 	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(FIRST),--first '$(FIRST)')
 
+fuzz: $(READY) ## junk for each parser of what others may write; MINUTES=10 each, ONLY=NAME, FUZZ_FOUND=FOLDER
+	@$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes '$(MINUTES)') $(if $(ONLY),--only '$(ONLY)') \
+	  $(if $(FUZZ_FOUND),--found '$(FUZZ_FOUND)')
+
 pictures: $(READY) ## those of docs/pictures: horse archers fight on three hosts, and one terminal shows it
 	@$(PRIVATE) $(BIN)/python -m examples.pictures
+
+deb: $(READY) ## the Debian packages mirosd and mirosd-client, into dist/
+	@packaging/build-deb
+
+wheels: $(READY) ## both distributions as wheels, into dist/
+	@PIP_BUILD_CONSTRAINT=packaging/constraints.txt $(BIN)/pip --quiet wheel --no-deps --wheel-dir dist ./client .
 
 check: $(READY) ## formatter, linter, types, import floors: before each commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.lab -p tests.soak -p tests.faults -p tests.simulation -p bench
+	$(BIN)/mypy -p tests.lab -p tests.soak -p tests.faults -p tests.simulation -p tests.fuzz -p bench -p manual
+	$(BIN)/mypy packaging/copyright.py
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
-$(READY): pyproject.toml client/pyproject.toml packaging/dev/prepare
+$(READY): pyproject.toml client/pyproject.toml packaging/dev/prepare packaging/constraints.txt
 	packaging/dev/prepare $(PYTHON)
 	@touch $@
 

@@ -1,0 +1,1 @@
+"""What is made for installing: manual pages and Debian packages."""
