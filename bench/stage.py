@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
+from urllib.parse import quote
 
-from tests.lab.broker import PASSWORD, USER, Broker
+from tests.lab.broker import TESTER, TESTER_PASSWORD, Broker
 from tests.lab.mirosd import ROOT, Daemon
 from tests.lab.namespaces import Host, Lan
 
@@ -68,7 +69,7 @@ class Stage:
     @property
     def raw_url(self) -> str:
         """The AMQP URL, with an account, of the one broker that raw pika uses: the receiver's."""
-        return self.brokers[1].url().replace("//", f"//{USER}:{PASSWORD}@", 1)
+        return self.brokers[1].url().replace("//", f"//{TESTER}:{quote(TESTER_PASSWORD, safe='')}@", 1)
 
     def worker(self, host: int, module: str, *arguments: str) -> Worker:
         """Start a worker on the host of that index."""
