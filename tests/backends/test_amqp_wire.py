@@ -33,7 +33,7 @@ async def test_a_turn_of_the_loop_is_one_send() -> None:
     """What is written in one turn goes together in the next, or at once when that is asked for, and once."""
     transport = Sent()
     wire = Wire(BrokerAddress("192.0.2.1"), "t", Progress(None))
-    wire.connection_made(transport)  # pika greets
+    wire.connection_made(transport)  # pika greets, at once
     wire.write(b"1")
     before = list(transport.parts)
     await asyncio.sleep(0)
@@ -43,7 +43,7 @@ async def test_a_turn_of_the_loop_is_one_send() -> None:
     at_once = list(transport.parts)
     await asyncio.sleep(0)
 
-    assert (before, at_once, transport.parts) == ([], [HEADER + b"1", b"23"], [HEADER + b"1", b"23"])
+    assert (before, at_once, transport.parts) == ([HEADER], [HEADER, b"1", b"23"], [HEADER, b"1", b"23"])
 
 
 async def test_no_descriptor_left(monkeypatch: pytest.MonkeyPatch) -> None:

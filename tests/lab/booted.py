@@ -43,6 +43,9 @@ RUN = "-c 'import sys; from {}.main import main; sys.exit(main())'"
 COMMANDS = {"mirosd": RUN.format("mirosd"), "mirosctl": RUN.format("mirosctl"), "lab-python": ""}
 
 
+BESIDE = ("rabbitmq-server.service",)
+"""Units that would start what the lab runs beside a host; a bare one has its own."""
+
 OWN = ("etc/systemd/system", "etc/mirosd", "etc/credstore", "var/lib/mirosd", "var/log/journal")
 """Directories in which nothing of this machine shows: what it has enabled, and a mirosd of its own."""
 
@@ -53,7 +56,7 @@ MASKED = (
     *("systemd-logind.service", "systemd-random-seed.service", "systemd-modules-load.service", "getty-static.service"),
     *("systemd-binfmt.service", "systemd-pcrphase.service", "systemd-pcrphase-sysinit.service", "getty@tty1.service"),
     *("sys-kernel-debug.mount", "sys-kernel-tracing.mount", "sys-kernel-config.mount", "sys-fs-fuse-connections.mount"),
-    *("dev-hugepages.mount", "dev-mqueue.mount", "proc-sys-fs-binfmt_misc.automount", "rabbitmq-server.service"),
+    *("dev-hugepages.mount", "dev-mqueue.mount", "proc-sys-fs-binfmt_misc.automount"),
 )
 """Units that ask for hardware, or for the whole machine; and RabbitMQ, which the lab has faster, beside it."""
 
@@ -212,7 +215,7 @@ class BootedHost:
         accounts = {name: n for name, n in ACCOUNTS.items() if not (self._is_bare and name.startswith("mirosd"))}
         self._add_accounts("passwd", [f"{name}:x:{n}:{n}::/nonexistent:/bin/sh" for name, n in accounts.items()])
         self._add_accounts("group", [f"{name}:x:{n}:{MEMBERS.get(name, '')}" for name, n in accounts.items()])
-        for masked in MASKED:
+        for masked in MASKED + (() if self._is_bare else BESIDE):
             (self._upper / "etc/systemd/system" / masked).symlink_to(os.devnull)
         if self._is_bare:
             return

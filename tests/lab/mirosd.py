@@ -52,6 +52,8 @@ class Daemon(Process):
         self.config_path = host.directory / "config.yaml"
         self.hosts_path = host.directory / "hosts.json"
         self.write_hosts(hosts)
+        for other in host.directory.glob("*.key"):
+            other.unlink()  # of an earlier daemon: one beside the mesh key would count
         key_path = host.directory / "mesh.key"
         key_path.touch(mode=0o600)
         key_path.write_text(key + "\n")

@@ -172,7 +172,7 @@ def test_from_installation_to_purge(hosts: dict[str, BootedHost]) -> None:
         sent = ask(h1, "send", "LOAD", "--key", "load.a")
         assert (1, 1) == (sent["queues"], sent["hosts"])
     refused = h1.run("mirosctl", "status", user="bob", check=False)
-    assert refused.returncode == 3, refused
+    assert refused.returncode == 4, refused
 
     # restarts of both daemons under load
     restart = ["systemctl", "restart", "mirosd"]
