@@ -21,12 +21,13 @@ PAUSE_S = 0.0015
 
 
 def start(stage: Stage, settings: dict[str, Any] = SETTINGS) -> list[Daemon]:
-    """Start a daemon on each host; return when all are alive both ways."""
+    """Start a daemon on each host; return when all are alive both ways, and know of each other's keys."""
     daemons = [stage.daemon(name, [other for other in NAMES if other != name], settings=settings) for name in NAMES]
     for daemon in daemons:
         daemon.start()
     for name in NAMES:
         stage.wait_alive(name, 2)
+    until(lambda: all(len(daemon.ask("keys", "list")["hosts"]) == len(NAMES) for daemon in daemons), what="all heard")
     return daemons
 
 
