@@ -35,9 +35,10 @@ WATCHDOG_S = 6
 EVENTS_PER_S, UNDER_LOAD_S = 200, 8
 
 RECEIVER = """
-import json, sys, threading
+import json, os, threading
 from mirosd_client.client import Client
 
+threading.Thread(target=lambda: os.read(0, 1) or os._exit(0), daemon=True).start()  # ends with the test
 heard, is_done = [], threading.Event()
 with Client() as client:
     def hear(event):
@@ -115,15 +116,14 @@ def lay(host: BootedHost, path: str, text: str) -> None:
 def program(host: BootedHost, text: str) -> "Iterator[subprocess.Popen[str]]":
     """Run a program of alice's, by the Python of the package, from when it says that it is ready."""
     running = subprocess.Popen(
-        host.command(PYTHON, "-c", text, user="alice"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        host.command(PYTHON, "-c", text, user="alice"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert running.stdout is not None
         assert running.stdout.readline() == "ready\n"
         yield running
     finally:
-        running.kill()
-        running.communicate()
+        running.communicate(timeout=60)  # closes its input: to kill would end `nsenter`, not the program behind it
 
 
 def install(host: BootedHost) -> str:
