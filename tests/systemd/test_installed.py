@@ -206,10 +206,12 @@ def test_from_installation_to_purge(hosts: dict[str, BootedHost]) -> None:
 
     # nothing is left of it
     h1.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive dpkg --purge mirosd mirosd-client 2>&1", timeout_s=120)
-    # systemd's own notes of units, and the drop-in above, go with the boot
+    # systemd's own notes and private directories of units, and the drop-in above, go with the boot
     find = ["find", "/etc", "/lib", "/run", "/usr", "/var", "-xdev", "-name", "*miros*"]
     find += [
-        word for kept in ("/var/log/*", "/run/systemd/*", "/run/credentials/*") for word in ("-not", "-path", kept)
+        word
+        for kept in ("/var/log/*", "/run/systemd/*", "/run/credentials/*", "/var/tmp/*")
+        for word in ("-not", "-path", kept)
     ]
     assert "" == h1.run(*find, check=False).stdout
     assert "" == h1.run("pgrep", "-f", "mirosd", check=False).stdout
