@@ -41,20 +41,13 @@ class ThrowawayRoot:
             subprocess.run(["umount", "--lazy", self._mounted.pop()], check=True)
 
     def run(self, *argv: str | Path, user: str = "root") -> str:
-        """Give what a command prints in there; CalledProcessError with what it said when it fails."""
-        done = subprocess.run(
-            ["chroot", f"--userspec={user}", self.path, *argv],
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{' '.join(map(str, argv))}: exit status {done.returncode}\n{done.stdout}"
-        return done.stdout
+        """Give what a command prints in there; AssertionError with what it said when it fails."""
+        with self.start(*argv, user=user) as started:
+            said, _ = started.communicate()
+        assert started.returncode == 0, f"{' '.join(map(str, argv))}: exit status {started.returncode}\n{said}"
+        return said
 
-    def start(self, *argv: str, user: str) -> "subprocess.Popen[str]":
+    def start(self, *argv: str | Path, user: str) -> "subprocess.Popen[str]":
         """Start a program in there."""
         return subprocess.Popen(
             ["chroot", f"--userspec={user}", self.path, *argv],
