@@ -7,6 +7,7 @@
 Everything here runs on the reactor's thread; what is written, and by whom, is outlet.py's.
 """
 
+import contextlib
 import logging
 import os
 import random
@@ -121,10 +122,13 @@ class Connection:
     def flush(self) -> None:
         """Write what there is to write."""
         written = self.outlet.write()
-        if self.outlet.error is not None:
-            self._lose(DaemonUnavailableError(f"the connection to the daemon broke: {self.outlet.error}"))
-        elif self._socket is not None:
-            self._reactor.set_writable(self._socket, written is Written.BLOCKED)
+        if self._socket is None:
+            return
+        is_broken = self.outlet.error is not None
+        if is_broken:  # the daemon hung up; reading goes on to the end, as its last words may say why
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._reactor.set_writable(self._socket, written is Written.BLOCKED and not is_broken)
 
     def _connect(self) -> None:
         self._retry = None

@@ -55,6 +55,8 @@ RECEIVE_BYTES = 64 * 1024
 MAX_SUBSCRIPTION = 0xFFFF
 """Subscriptions are numbered in 16 bits; asks are numbered above them, as a Failed may answer either."""
 
+SILENT = "mirosd is there but does not answer (is it stopped?)"
+
 Received = DaemonMessage | Settled | Delivery
 
 
@@ -218,6 +220,11 @@ class ControlConnection:
         try:
             self._socket.settimeout(self._timeout_s)  # and not with what was left of the last waiting
             self._socket.sendall(frame)
+        except TimeoutError as exc:
+            raise SilentDaemonError(SILENT) from exc
+        except ConnectionError:
+            while True:  # it has hung up: what it said before says why, and ends this as an error; so does the end
+                self._receive(self._timeout_s)
         except OSError as exc:
             raise DaemonUnavailableError(f"the connection to mirosd broke: {exc}") from exc
 
@@ -228,7 +235,7 @@ class ControlConnection:
                 self._socket.settimeout(max(0.001, deadline_s - time.monotonic()))
                 data = self._socket.recv(RECEIVE_BYTES)
             except TimeoutError as exc:
-                raise SilentDaemonError("mirosd is there but does not answer (is it stopped?)") from exc
+                raise SilentDaemonError(SILENT) from exc
             except OSError as exc:
                 raise DaemonUnavailableError(f"the connection to mirosd broke: {exc}") from exc
             if not data:

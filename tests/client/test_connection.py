@@ -97,6 +97,24 @@ def test_a_connection_that_breaks_while_it_is_written_to_is_replaced(
     assert not daemon.links[0].records
 
 
+def test_a_refusal_that_comes_while_it_writes_is_told(
+    daemon: FakeDaemon, client: Client, reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A broken pipe says that the daemon has hung up; what it said before it did says why."""
+    assert client.wait_connected(30)
+
+    def be_refused_and_write() -> None:
+        daemon.links[0].say(Closing("not_permitted", "the cure"))
+        daemon.links[0].cut()
+        client.transmit("PING")
+        client._session.connection.flush()
+
+    reactor.call(be_refused_and_write)
+
+    assert until(lambda: daemon.nth(2).records)[0].signal == "PING"
+    assert ["the cure"] == [record.message for record in caplog.records if record.levelno == logging.WARNING]
+
+
 def test_settled_events_leave_the_window(daemon: FakeDaemon, client: Client) -> None:
     """The daemon's two numbers end the waiting and empty the window; its third is counted over connections."""
     for _ in range(3):

@@ -1,6 +1,7 @@
 """The tools' plain connection."""
 
 import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -9,10 +10,18 @@ import pytest
 
 from mirosd_client import codec
 from mirosd_client.control import ControlConnection
-from mirosd_client.errors import DaemonRefusedError, DaemonUnavailableError, NotPermittedError, RemoteProtocolError
+from mirosd_client.errors import (
+    DaemonRefusedError,
+    DaemonUnavailableError,
+    NotPermittedError,
+    RemoteProtocolError,
+    SilentDaemonError,
+)
+from mirosd_client.limits import MAX_FRAME_BYTES
 from mirosd_client.messages import Ask, Closing, Done, Failed, Fate, Row, Welcome
 from mirosd_client.wire import Ack, Delivery, Network, Settled
 from tests.client.fake_daemon import FakeDaemon, until
+from tests.client.stoppable_daemon import stoppable
 
 
 def test_an_answer_is_its_rows_and_its_result(daemon: FakeDaemon) -> None:
@@ -162,6 +171,24 @@ def test_who_may_not_transmit_is_told_so(daemon: FakeDaemon) -> None:
         daemon.link.say(Closing("not_permitted", "the cure"))
         with pytest.raises(NotPermittedError, match="the cure"):
             control.transmit("PING", None, "k")
+
+
+def test_who_still_speaks_when_it_is_refused_is_told_why(daemon: FakeDaemon) -> None:
+    """A tool sends one message after the other; the refusal of the first may end the connection before the next."""
+    with ControlConnection(str(daemon.path)) as control:
+        daemon.link.say(Row(1, {}))
+        daemon.link.say(Closing("not_permitted", "the cure"))
+        daemon.link.cut()
+        with pytest.raises(NotPermittedError, match="the cure"):
+            control.ask("status")
+
+
+def test_a_daemon_that_takes_nothing_is_silent(socket_file: Path) -> None:
+    """Its socket is full: it is stopped, and not gone."""
+    with stoppable(socket_file) as daemon, ControlConnection(str(socket_file), timeout_s=0.5) as control:
+        os.kill(daemon.pid, signal.SIGSTOP)
+        with pytest.raises(SilentDaemonError, match="does not answer"):
+            control.begin("status", {"padding": "x" * (MAX_FRAME_BYTES - 1_000)})
 
 
 def test_nobody_there_lists_what_was_tried(tmp_path: Path) -> None:
