@@ -71,6 +71,10 @@ class LocalSocket:
             self.wake()
         return data
 
+    def shutdown(self, _how: int) -> None:
+        """End both ways, after a write that failed: what the daemon wrote is still read, and then the end."""
+        self.wake()
+
     def close(self) -> None:
         """Close: the daemon reads what was written, then the end."""
         self.is_closed_here = True
