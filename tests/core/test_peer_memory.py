@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirosd.core.cache_document import DocumentError
 from mirosd.core.peer_memory import MAX_NODES, TOMBSTONE_S, PeerFile, PeerMemory, memory_of, parse_peers, peers_text
 from mirosd.payloads import CacheReadPayload
-from tests.properties import TOTAL
+from tests.properties import EXAMPLES, TOTAL
 
 EMPTY = PeerMemory({}, ())
 PATH = "/var/lib/mirosd/peers.json"
@@ -93,7 +93,7 @@ def test_a_wrong_file_is_an_error(text):
         parse_peers(text)
 
 
-@TOTAL
+@settings(TOTAL, max_examples=max(1, EXAMPLES // 10))  # the text is JSON: its own parser is tried elsewhere
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),
