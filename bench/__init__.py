@@ -12,7 +12,8 @@ worker          a worker's side of the talk with the benchmark
 raw_pika        worker: pika alone, one broker between two hosts; the baseline
 blocking_pika   worker: the same with BlockingConnection
 clients         worker: mirosd_client.Client to Client
-charts          worker: networked statechart to networked statechart, and miros alone
+charts          worker: networked statechart to networked statechart
+miros_alone     worker: events within one program, by miros without mirosd
 transmit        worker: what `transmit()` costs the thread of a chart
 snoop           worker: what it costs to be seen, for a chart and for the mesh beside it
 processes       what the daemon and the commands cost: start, memory, idle wake-ups, wall time

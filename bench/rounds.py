@@ -75,7 +75,7 @@ def _carried(way: str, sender: Worker, receiver: Worker, scale: Scale) -> Figure
 
 
 def _alone(stage: Stage, scale: Scale, way: str, style: str) -> Figures:
-    with stage.worker(0, "charts", "alone", style) as worker:
+    with stage.worker(0, "miros_alone", style) as worker:
 
         def traffic(per_s: float, seconds: float) -> Figures:
             return worker.tell(per_s=per_s, seconds=seconds)
