@@ -1,10 +1,12 @@
 """The hybrid clock."""
 
+import itertools
+import sys
 import threading
 
 import pytest
 
-from mirosd_client.hlc import MAX_TIMESTAMP, HybridClock, wall_time_s
+from mirosd_client.hlc import MAX_TIMESTAMP, MIN_LEAP, HybridClock, wall_time_s
 
 
 def test_reads_rise_though_wall_time_stands_or_falls() -> None:
@@ -36,6 +38,28 @@ def test_a_remote_time_far_ahead_is_not_merged(remote: int) -> None:
     assert wall_time_s(clock.now()) == 100.0
 
 
+def test_a_remote_time_just_ahead_is_passed_at_once() -> None:
+    """However few numbers it is ahead; the next reading is not far beyond it."""
+    clock = HybridClock(lambda: 100.0)
+    ahead = [1, 2, MIN_LEAP - 1, MIN_LEAP, MIN_LEAP + 1]
+    for by in ahead:
+        remote = clock.now() + by
+        assert clock.merge(remote)
+        assert remote < clock.now() <= remote + 2
+
+
+def test_many_merges_do_not_run_away() -> None:
+    """Two clocks that merge each other's readings go on beside wall time."""
+    now_s = 100.0
+    one, other = HybridClock(lambda: now_s), HybridClock(lambda: now_s)
+    for _ in range(1000):
+        now_s += 0.0001
+        assert one.merge(other.now())
+        assert other.merge(one.now())
+
+    assert abs(wall_time_s(one.now()) - now_s) <= 0.001
+
+
 def test_sixty_seconds_ahead_are_merged() -> None:
     """The bound itself is still merged."""
     clock = HybridClock(lambda: 100.0)
@@ -51,17 +75,30 @@ def test_no_wall_time_is_too_strange() -> None:
 
 
 def test_threads_never_read_the_same() -> None:
-    """Readings of several threads are all different."""
-    clock = HybridClock(lambda: 1.0)
-    readings: list[int] = []
+    """Readings of several threads are all different, each thread's rise, and a merge between two is passed by both."""
+    walls = itertools.count()
+    clock = HybridClock(lambda: next(walls) / 3000)
+    readings: list[list[int]] = []
 
     def read() -> None:
-        readings.extend([clock.now() for _ in range(2000)])
+        own: list[int] = []
+        for _ in range(1000):
+            own.append(clock.now())
+            assert clock.merge(own[-1] + 3)
+            own += [clock.now(), clock.now(), clock.now()]
+            assert own[-3] > own[-4] + 3
+        readings.append(own)
 
-    threads = [threading.Thread(target=read) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # meetings that take minutes to happen by themselves
+    try:
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval_s)
 
-    assert len(set(readings)) == 8000
+    assert readings == [sorted(own) for own in readings]
+    assert 16_000 == len(set(itertools.chain(*readings)))

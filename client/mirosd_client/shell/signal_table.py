@@ -8,15 +8,19 @@ copies that are never changed (made anew after a name was added), whose addition
 are serialised, and whose questions (is this a signal? what is its name? is it
 internal?) no longer take a walk.
 
+`signals.NAME` and `return_status.NAME` are found by miros only after Python has looked for an
+attribute in vain, in 0.3 us, and one step of miros' engine asks a dozen times. So their
+names are made attributes: a step takes half the time.
+
 What remains linear is the walk over `items()` in miros' `Event.__init__`, some
-20 ns a signal; nothing outside that constructor can shorten it.
+20 ns a signal, which only `event_of` does without.
 """
 
 import threading
 from collections.abc import ItemsView, Iterator, KeysView
 from typing import Any, NamedTuple, cast
 
-from miros.event import SignalSource, signals
+from miros.event import Event, SignalSource, return_status, signals
 
 INTERNAL_SIGNALS: frozenset[str] = frozenset(list(signals.keys())[: signals.highest_inner_signal])
 """Names of the signals that drive miros itself; none may be posted, published or come off a wire."""
@@ -38,16 +42,21 @@ class SignalTable(SignalSource):  # type: ignore[misc]
     # Set by install(), as __init__ never runs here; were they missing, reading them would make signals of them.
     _lock: threading.RLock
     _copy: _Copy | None
+    _taken: frozenset[str]  # attributes that no signal may hide
 
     def __setitem__(self, name: str, number: int) -> None:
         with self._lock:
             super().__setitem__(name, number)
             self._copy = None
+            if name not in self._taken:
+                self.__dict__[name] = number
 
     def __delitem__(self, name: str) -> None:
         with self._lock:
             super().__delitem__(name)
             self._copy = None
+            if name not in self._taken:
+                self.__dict__.pop(name, None)
 
     def append(self, string: str) -> None:
         """Gives the name the next number, unless it has one."""
@@ -100,8 +109,20 @@ class SignalTable(SignalSource):  # type: ignore[misc]
         return isinstance(number, int) and 1 <= number <= self.highest_inner_signal
 
 
+def event_of(name: str, payload: Any) -> Event:
+    """The same as `Event(signal=name, payload=payload)`, in a third of the time, however many signals there are."""
+    signals.append(name)
+    event = Event.__new__(Event)
+    event.payload, event.signal_name, event.signal = payload, name, signals[name]
+    return event
+
+
 def install() -> None:
     """Exchanges the class of miros' table; the object stays the same, and a second call does nothing."""
-    if type(signals) is not SignalTable:
-        vars(signals).update(_lock=threading.RLock(), _copy=None)
-        signals.__class__ = SignalTable
+    if type(signals) is SignalTable:
+        return
+    taken = frozenset({*dir(SignalTable), *SignalTable.__annotations__, *vars(signals)})
+    names = {name: number for name, number in signals.items() if name not in taken}
+    vars(signals).update(names, _lock=threading.RLock(), _copy=None, _taken=taken)
+    signals.__class__ = SignalTable
+    vars(return_status).update(return_status)

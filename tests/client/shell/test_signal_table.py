@@ -1,9 +1,9 @@
 """The table of signals: what miros promises of it, by many threads at once."""
 
 import pytest
-from miros.event import Event, Signal, signals
+from miros.event import Event, OrderedDictWithParams, Signal, SignalSource, return_status, signals
 
-from mirosd_client.shell.signal_table import INTERNAL_SIGNALS, SignalTable, install
+from mirosd_client.shell.signal_table import INTERNAL_SIGNALS, SignalTable, event_of, install
 from tests.client.shell.both import outcomes
 
 
@@ -99,6 +99,51 @@ def test_of_two_names_for_one_number_the_first_answers():
 
     assert signals.name_for_signal(signals.TABLE_ALIAS) == "TABLE_FIRST"
     del signals["TABLE_ALIAS"]
+
+
+def test_known_names_are_attributes():
+    """Found without the detour through `__getattr__`, which a step would take a dozen times; changes are followed."""
+    signals.append("TABLE_QUICK")
+    number = signals["TABLE_QUICK"]
+    known = [getattr(signals, name) for name in INTERNAL_SIGNALS], return_status.HANDLED
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(SignalTable, "__getattr__")
+        patch.delattr(SignalSource, "__getattr__")
+        patch.delattr(OrderedDictWithParams, "__getattr__")
+        assert ([getattr(signals, name) for name in INTERNAL_SIGNALS], return_status.HANDLED) == known
+        assert number == signals.TABLE_QUICK
+        signals["TABLE_QUICK"] = 1
+        assert 1 == signals.TABLE_QUICK
+        del signals["TABLE_QUICK"]
+        with pytest.raises(AttributeError):
+            _ = signals.TABLE_QUICK
+
+
+@pytest.mark.parametrize("name", ["items", "append", "_lock", "_copy", "highest_inner_signal", "__class__"])
+def test_no_signal_hides_what_the_table_is_made_of(name: str):
+    """Such a signal exists by its number, as in miros, and by no attribute."""
+    before = getattr(signals, name)
+    try:
+        event = Event(signal=name)
+
+        assert (name, signals[name]) == (event.signal_name, event.signal)
+        assert before == getattr(signals, name) or name == "_copy"
+        assert name in list(signals)
+    finally:
+        del signals[name]
+    assert before == getattr(signals, name) or name == "_copy"
+
+
+@pytest.mark.parametrize("name", ["TABLE_NEW", "ENTRY_SIGNAL", "items"])
+def test_an_event_of_a_name_is_the_one_that_miros_makes(name: str):
+    """In everything that its constructor sets, for a name that is there and one that is new."""
+    made = event_of(name, {"n": 1})
+    with_payload = Event(signal=name, payload={"n": 1})
+
+    assert type(with_payload) is type(made)
+    assert vars(with_payload) == vars(made)
+    assert str(with_payload) == str(made)
 
 
 def test_a_deleted_name_is_gone_from_every_view():
