@@ -114,7 +114,11 @@ class Teller:
             due = int((time.monotonic() - began_s) * per_s)
             for _ in range(due - self._told):
                 hlc = self._witness.now()
-                self._witness.stepped(Step(TELLING, "Bench_Turn", "left", "right", True, time.time(), hlc, None, None))
+                self._witness.stepped(
+                    Step(
+                        self._witness.number, TELLING, "Bench_Turn", "left", "right", True, time.time(), hlc, None, None
+                    )
+                )
             self._told = due
 
 

@@ -10,23 +10,19 @@ so nothing is noted on it.
 """
 
 import threading
-from collections.abc import Callable
-from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from mirosd_client.event_id import EventId
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """Which event of the mesh an Event object is, and what that event's sender was handling."""
 
     event: EventId
     cause: EventId | None
-
-
-make_origin: Callable[[tuple[EventId, EventId | None]], Origin] = partial(tuple.__new__, Origin)
-"""Makes an Origin of its fields, in half the time of the call of its class."""
 
 
 class _Handling(threading.local):

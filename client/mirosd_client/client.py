@@ -16,7 +16,7 @@ from mirosd_client import codec
 from mirosd_client.asker import Asker
 from mirosd_client.cause import HANDLING
 from mirosd_client.errors import ClientClosedError, PayloadTooLarge
-from mirosd_client.event_id import Addressee, encode_extension, make_event_id
+from mirosd_client.event_id import Addressee, encode_extension
 from mirosd_client.limits import MAX_PAYLOAD_BYTES
 from mirosd_client.open_clients import CLOSE_S, OPEN_CLIENTS
 from mirosd_client.receipt import Receipt
@@ -187,8 +187,7 @@ class Client(Asker):
         if accepted:
             session.connection.outlet.kick()
             if network is _MESH:
-                event = make_event_id((session.client, chart_number, sequence))
-                session.recorder.sent(chart_number, signal, event, cause, hlc)
+                session.recorder.sent(chart_number, signal, sequence, cause, hlc)
         elif network is _MESH:
             session.warn_refused()
         return accepted

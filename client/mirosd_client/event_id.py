@@ -12,9 +12,9 @@ skips the types that it does not know.
 
 import re
 import struct
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
+
+import msgspec
 
 from mirosd_client.errors import LocalProtocolError
 
@@ -27,24 +27,29 @@ SHOWN_CLIENT_DIGITS = 8
 _TEXT = re.compile(r"([0-9a-f]{6,32})-(\d{1,5})-(\d{1,20})")
 
 
-class EventId(NamedTuple):
-    """An event: the client id (16 bytes) and chart number of its source, and its sequence number there."""
+class EventId(msgspec.Struct, frozen=True, gc=False):
+    """An event: the client id (16 bytes) and chart number of its source, and its sequence number there.
+
+    (A Struct that the garbage collector passes over is made in half the time of a named tuple; so are others that are
+    made for each event. They hold nothing that could lead back to them.)
+    """
 
     client: bytes
     chart: int
     sequence: int
 
     def __str__(self) -> str:
-        return f"{self.client.hex()}-{self.chart}-{self.sequence}"
+        return event_text(self.client.hex(), self.chart, self.sequence)
 
     @property
     def short(self) -> str:
         """For people: with the beginning of the client id."""
-        return f"{self.client.hex()[:SHOWN_CLIENT_DIGITS]}-{self.chart}-{self.sequence}"
+        return event_text(self.client.hex()[:SHOWN_CLIENT_DIGITS], self.chart, self.sequence)
 
 
-make_event_id: Callable[[tuple[bytes, int, int]], EventId] = partial(tuple.__new__, EventId)
-"""Makes an EventId of its fields, in half the time of the call of its class."""
+def event_text(client: str, chart: int, sequence: int) -> str:
+    """Give an event's name as text; of the client id there are all 32 hex digits or the first of them."""
+    return f"{client}-{chart}-{sequence}"
 
 
 class Addressee(NamedTuple):
@@ -69,7 +74,7 @@ def encode_extension(cause: EventId | None, addressee: Addressee | None = None) 
     """Give the bytes of a record's extension; its length depends only on which of the two there are."""
     parts = []
     if cause is not None:
-        parts.append(_CAUSE.pack(CAUSE, _CAUSE.size - 2, *cause))
+        parts.append(_CAUSE.pack(CAUSE, _CAUSE.size - 2, cause.client, cause.chart, cause.sequence))
     if addressee is not None:
         parts.append(_ADDRESSEE.pack(ADDRESSEE, _ADDRESSEE.size - 2, *addressee))
     return b"".join(parts)

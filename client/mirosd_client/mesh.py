@@ -8,18 +8,18 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from miros.event import Event, signals
+from miros.event import signals
 
 from mirosd_client import codec
-from mirosd_client.cause import HANDLING, make_origin, mark
+from mirosd_client.cause import HANDLING, Origin, mark
 from mirosd_client.client import Client
 from mirosd_client.errors import RemoteProtocolError
-from mirosd_client.event_id import NOTHING_SAID, Addressee, decode_extension, make_event_id
+from mirosd_client.event_id import NOTHING_SAID, Addressee, EventId, decode_extension
 from mirosd_client.receipt import Receipt
 from mirosd_client.received import source_text
 from mirosd_client.record import Record
 from mirosd_client.shell.reactor import default_reactor
-from mirosd_client.shell.signal_table import INTERNAL_SIGNALS
+from mirosd_client.shell.signal_table import INTERNAL_SIGNALS, event_of
 from mirosd_client.shell.step import checked
 from mirosd_client.signal_name import is_sane
 from mirosd_client.subscription import Subscription
@@ -139,9 +139,9 @@ class Mesh:
             log.exception("%s: the deserializer failed on a payload of %a", self._chart.name, record.signal)
             return
         try:
-            event = Event(signal=record.signal, payload=payload)
-            event_id = make_event_id((record.client, record.chart, record.sequence))
-            mark(event, make_origin((event_id, cause)))
+            event = event_of(record.signal, payload)
+            event_id = EventId(record.client, record.chart, record.sequence)
+            mark(event, Origin(event_id, cause))
             HANDLING.event = event_id
             self.on_message_callback(None, None, record, (source_text(record), event))
         except Exception:  # the program's own callback may raise anything, and the thread serves others too

@@ -243,8 +243,8 @@ class MirosNets:
         self.snoop.trace.show(line)
         if line.kind == "trace":
             states = line.from_state, line.to_state
-            step = Step(self.name, line.signal, *states, True, line.time, self._recorder.now(), None, None)
-            self._recorder.stepped(self.number, step, network)
+            step = Step(self.number, self.name, line.signal, *states, True, line.time, self._recorder.now(), None, None)
+            self._recorder.note(step, network)
         else:
             self._recorder.said(self.number, self.name, "scribble", line.text, is_grey=line.grey, network=network)
 

@@ -77,12 +77,12 @@ class RecallAnswers:
     def _found(self, recall: Recall, network: Network, host: str) -> tuple[str, Iterator[msgspec.Struct], bool]:
         if recall.what == "charts":
             return CHARTS_SIGNAL, iter(self._roster.rows(host, recall.dial)), False
-        entries, is_older = self._recorder.since(recall.since_s)
+        deeds, is_older = self._recorder.since(recall.since_s)
         client, dial = self._roster.client, recall.dial
         lines = (
-            line_of(entry, client, host)
-            for entry in entries
-            if belongs(kind_of(entry[1]), network, is_traced=self._roster.is_traced(entry[0]))
-            and dial.asks_for(kind_of(entry[1]), entry[1].chart, subject_of(entry[1]))
+            line_of(deed, client, host)
+            for deed in deeds
+            if belongs(kind_of(deed), network, is_traced=self._roster.is_traced(deed.number))
+            and dial.asks_for(kind_of(deed), deed.chart, subject_of(deed))
         )
         return LINES_SIGNAL, lines, is_older

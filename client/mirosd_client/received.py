@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mirosd_client import codec
 from mirosd_client.cause import HANDLING
 from mirosd_client.errors import RemoteProtocolError
-from mirosd_client.event_id import Addressee, make_event_id
+from mirosd_client.event_id import Addressee, EventId
 from mirosd_client.record import Record
 
 log = logging.getLogger("mirosd_client.client")
@@ -63,7 +63,7 @@ def taker(
         except RemoteProtocolError:
             count("undecodable")
             return
-        HANDLING.event = make_event_id((client, chart, sequence))
+        HANDLING.event = EventId(client, chart, sequence)
         try:
             callback(_make_received((signal, payload, _source_text(client, chart), hlc, age_ms)))
         except Exception:  # the program's own code may raise anything, and the thread serves others too

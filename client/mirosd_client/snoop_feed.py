@@ -1,6 +1,6 @@
 """What of a process's charts goes to those who watch: live lines, and answers to recalls.
 
-    chart's thread   recorder: a small tuple, and whether anybody wants it live
+    chart's thread   recorder: a small object, and whether anybody wants it live
     feed's thread    lines of what is wanted, gathered in records, published
 
 The first line of a pause goes at once; what comes within the next 20 ms goes together. All
@@ -123,21 +123,19 @@ class SnoopFeed:
         is_wanted = bool(self._dials) if self._dials is not None else any(any(m.enabled.values()) for m in members)
         self.recorder.sieve = self._wants if is_wanted else None
 
-    def _wants(self, number: int, deed: Deed) -> tuple[Network, ...]:
+    def _wants(self, deed: Deed) -> tuple[Network, ...]:
         """The recorder's sieve. Thread: the chart's."""
-        key: _Key = (number, deed.chart, deed.signal, deed.moved) if type(deed) is Step else _key(number, deed)
+        key: _Key = (deed.number, deed.chart, deed.signal, deed.moved) if type(deed) is Step else _key(deed)
         verdicts = self._verdicts
         networks = verdicts.get(key)
         if networks is None:
             if len(verdicts) >= MAX_VERDICTS:
                 verdicts.clear()
-            networks = verdicts[key] = tuple(
-                network for network in ROUTING_KEYS if self._is_wanted(network, number, deed)
-            )
+            networks = verdicts[key] = tuple(network for network in ROUTING_KEYS if self._is_wanted(network, deed))
         return networks
 
-    def _is_wanted(self, network: Network, number: int, deed: Deed) -> bool:
-        kind, chart, subject = kind_of(deed), deed.chart, subject_of(deed)
+    def _is_wanted(self, network: Network, deed: Deed) -> bool:
+        number, kind, chart, subject = deed.number, kind_of(deed), deed.chart, subject_of(deed)
         member, dials = self.roster.member(number), self._dials
         if not belongs(kind, network, is_traced=self.roster.is_traced(number)) or not (
             dials is None or network in dials
@@ -222,11 +220,11 @@ class SnoopFeed:
         taken = self.recorder.take_live(TURN_LINES)
         watched = ROUTING_KEYS if self._is_closed else self._dials or {}
         for network, routing_key in ROUTING_KEYS.items():
-            entries = [(number, deed) for number, deed, networks in taken if network in networks]
-            if network in watched and entries:
-                self._lines[network] += len(entries)
-                first = self.recorder.overrun[network] + self._lines[network] - len(entries) + 1
-                lines = (line_of(entry, self.roster.client, self.host, n) for n, entry in enumerate(entries, first))
+            deeds = [deed for deed, networks in taken if network in networks]
+            if network in watched and deeds:
+                self._lines[network] += len(deeds)
+                first = self.recorder.overrun[network] + self._lines[network] - len(deeds) + 1
+                lines = (line_of(deed, self.roster.client, self.host, n) for n, deed in enumerate(deeds, first))
                 for payload, count in runs(lines):
                     self._put(network, routing_key, LINES_SIGNAL, payload, count)
 
@@ -235,5 +233,5 @@ class SnoopFeed:
             self._refused += count
 
 
-def _key(number: int, deed: Deed) -> _Key:
-    return number, deed.chart, subject_of(deed), kind_of(deed)
+def _key(deed: Deed) -> _Key:
+    return deed.number, deed.chart, subject_of(deed), kind_of(deed)

@@ -57,7 +57,7 @@ class Source:
     def move(self, number: int = 1, signal: str = "GO", *, moved: bool = True) -> None:
         """Have a chart make a step."""
         name = self.charts[number - 1].name
-        step = Step(name, signal, "a", "b", moved, self.reactor.now(), self._hlc(), None, None)
+        step = Step(number, name, signal, "a", "b", moved, self.reactor.now(), self._hlc(), None, None)
         self.recorder.witness(number).stepped(step)
 
     def say(self, text: str, kind: Any = "scribble", number: int = 1) -> None:

@@ -122,6 +122,8 @@ def test_a_chain_names_each_event_before(daemon: FakeDaemon, make: Callable[...,
     steps: list[Step] = []
 
     class Seeing:
+        number = 1
+
         def now(self) -> int:
             return 1
 
@@ -256,11 +258,11 @@ class Recording:
     """A recorder that keeps what was sent."""
 
     def __init__(self) -> None:
-        self.sends: list[tuple[int, str, EventId, EventId | None, int]] = []
+        self.sends: list[tuple[int, str, int, EventId | None, int]] = []
 
-    def sent(self, number: int, signal: str, event: EventId, cause: EventId | None, hlc: int) -> None:
+    def sent(self, number: int, signal: str, sequence: int, cause: EventId | None, hlc: int) -> None:
         """Keep it."""
-        self.sends.append((number, signal, event, cause, hlc))
+        self.sends.append((number, signal, sequence, cause, hlc))
 
 
 def test_the_recorder_hears_of_each_event_that_was_accepted(
@@ -279,7 +281,7 @@ def test_the_recorder_hears_of_each_event_that_was_accepted(
 
     records = [record for record in sent(daemon, 5) if record.signal != "line"]
     assert ["PLAIN", "FOLLOWED", "OF_A_CHART", "ANSWER"] == [record.signal for record in records]
-    assert [(r.chart, r.signal, r.event, r.cause) for r in records] == [send[:4] for send in recording.sends]
+    assert [(r.chart, r.signal, r.sequence, r.cause) for r in records] == [send[:4] for send in recording.sends]
     assert records[3].cause == named(4)
     assert all(send[4] <= record.hlc for send, record in zip(recording.sends, records, strict=True))
 

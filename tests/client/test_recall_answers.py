@@ -6,7 +6,6 @@ import pytest
 
 from mirosd_client.chart_row import decode_charts
 from mirosd_client.dial import Dial
-from mirosd_client.event_id import EventId
 from mirosd_client.messages import Recall
 from mirosd_client.recall_answers import BURST_BYTES, PAUSE_S
 from mirosd_client.recorder import MAX_LINES
@@ -47,7 +46,7 @@ def test_history_is_what_the_dial_takes_of_the_network(source: Source) -> None:
         source.move(number, f"STAY{number}", moved=False)
         source.say(f"remark{number}", number=number)
         source.say(f"SPY{number}:x", "spy", number)
-    source.recorder.sent(0, "SENT", EventId(b"\x01" * 16, 0, 1), None, source.recorder.now())
+    source.recorder.sent(0, "SENT", 1, None, source.recorder.now())
 
     assert ["MOVE1", "STAY1", "remark1", "MOVE2", "STAY2", "remark2", "SENT"] == answered(source, recall())[0]
     assert (["MOVE2", "remark2"], End(CLIENT, "h1", 2)) == answered(source, recall(dial=Dial(charts=["two"])))

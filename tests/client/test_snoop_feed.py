@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirosd_client.dial import Dial
-from mirosd_client.event_id import EventId
 from mirosd_client.messages import Watched
 from mirosd_client.recorder import MAX_LIVE_LINES
 from mirosd_client.runs import MAX_RUN_BYTES, MAX_RUN_ITEMS
@@ -109,7 +108,7 @@ def test_a_dial_takes_what_it_asks_for_and_no_more(source: Source) -> None:
 def test_a_plain_clients_events_are_sent_by_its_program(source: Source) -> None:
     """Chart number 0 has the program's name."""
     source.watch(Watched({"snoop_trace": [Dial(charts=["prog"], events=True)]}))
-    source.recorder.sent(0, "WAR", EventId(b"\x01" * 16, 0, 1), None, 5)
+    source.recorder.sent(0, "WAR", 1, None, 5)
 
     assert ["WAR"] == source.subjects()
     assert [("send", "prog", 0)] == [(line.kind, line.chart, line.number) for line in source.lines()]

@@ -149,7 +149,9 @@ class Script:
         for n in range(1, count + 1):
             self.steps += 1
             state = f"{long}_{self.steps}"
-            witness.stepped(Step(chart.name, "Turn", "s", state, True, time.time(), witness.now(), None, None))
+            witness.stepped(
+                Step(witness.number, chart.name, "Turn", "s", state, True, time.time(), witness.now(), None, None)
+            )
             if n % 100 == 0 and (wait_s := began_s + n / per_s - time.monotonic()) > 0:
                 time.sleep(wait_s)
 

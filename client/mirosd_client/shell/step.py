@@ -23,7 +23,7 @@ from miros.hsm import Attribute, HsmEventProcessor
 from mirosd_client.cause import HANDLING, Origin
 from mirosd_client.shell.decoration import is_decorated
 from mirosd_client.shell.signal_table import INTERNAL_SIGNALS
-from mirosd_client.shell.witness import Witness, make_step
+from mirosd_client.shell.witness import Step, Witness
 
 log = logging.getLogger("mirosd_client.chart")
 
@@ -72,8 +72,13 @@ class Guard(HsmEventProcessor):  # type: ignore[misc]
     it asks again, wherever the chart has come to; that is kept from a state which would take it for an event.
     """
 
+    instrumented: bool
+
     def dispatch(self, e: Any) -> None:
         """One step, from the settled state."""
+        if not self.instrumented:
+            super().dispatch(e)
+            return
         self.temp.fun = self.state.fun
         super().dispatch(e)
         if not is_decorated(self.state.fun):
@@ -187,9 +192,22 @@ class Stepped:
         *,
         has_moved: bool,
     ) -> None:
-        event, cause = (None, HANDLING.event) if origin is None else origin
-        states = start_state, self.state.fun.__name__
-        witness.stepped(make_step((str(self.name), signal, *states, has_moved, time.time(), began, event, cause)))
+        event, cause = (None, HANDLING.event) if origin is None else (origin.event, origin.cause)
+        end_state = self.state.fun.__name__
+        witness.stepped(
+            Step(
+                witness.number,
+                str(self.name),
+                signal,
+                start_state,
+                end_state,
+                has_moved,
+                time.time(),
+                began,
+                event,
+                cause,
+            )
+        )
 
     def _note_fault(self, error: Exception) -> None:
         signal, state = getattr(self._event, "signal_name", "?"), self.state.fun.__name__

@@ -4,9 +4,9 @@ The vital signs are on every chart. The witness is told of each step that people
 see; a networked program has one (recorder.py).
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from mirosd_client.event_id import EventId
 
@@ -28,15 +28,17 @@ class Vitals:
         self.state_since_s: float | None = None
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One step of a chart or region, as its witness is told of it.
 
-    `signal` is None for the start, whose `start_state` is "top"; states by name. `moved` is False for a step that
-    handled an event of the mesh and stayed where it was, or whose handler raised. `wall_time_s` is the end of the step,
-    `hlc` its beginning. `event` is the event of the mesh that was handled in this very step, `cause` what led to it;
-    of a step that handled something else `event` is None, and `cause` the event of the mesh that it follows from.
+    `number` is the witness's. `signal` is None for the start, whose `start_state` is "top"; states by name. `moved` is
+    False for a step that handled an event of the mesh and stayed where it was, or whose handler raised. `wall_time_s`
+    is the end of the step, `hlc` its beginning. `event` is the event of the mesh that was handled in this very step,
+    `cause` what led to it; of a step that handled something else `event` is None, and `cause` the event of the mesh
+    that it follows from.
     """
 
+    number: int
     chart: str
     signal: str | None
     start_state: str
@@ -48,12 +50,14 @@ class Step(NamedTuple):
     cause: EventId | None
 
 
-make_step: Callable[[tuple[Any, ...]], Step] = partial(tuple.__new__, Step)
-"""Makes a Step of its fields, in half the time of the call of its class."""
-
-
 class Witness(Protocol):
-    """Called in the chart's thread, at each step: it must be brief, and must not raise."""
+    """Called in the chart's thread, at each step: it must be brief, and must not raise.
+
+    Attributes:
+        number: of the chart, in its program.
+    """
+
+    number: int
 
     def now(self) -> int:
         """Give a reading of the program's hybrid logical clock; called as the step begins.

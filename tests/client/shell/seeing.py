@@ -10,6 +10,8 @@ OTHER = b"\x07" * 16
 class Seeing:
     """A witness; its clock counts the readings."""
 
+    number = 1
+
     def __init__(self):
         self.steps = []
         self.readings = 0

@@ -34,7 +34,7 @@ def test_starts_moves_and_events_of_the_mesh_are_told(play):
         ("c", "NOTE", "working", "working", False),
         ("c", "GO", "working", "resting", True),
         ("c", "UNHEARD_OF", "resting", "resting", False),
-    ] == [step[:5] for step in steps]
+    ] == [(step.chart, step.signal, step.start_state, step.end_state, step.moved) for step in steps]
     assert [None, None, event_id(5), event_id(6), event_id(7)] == [step.event for step in steps]
     assert [None, None, event_id(4), None, None] == [step.cause for step in steps]
     assert before_s <= steps[1].wall_time_s <= time.time()
