@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from mirosd_client.hlc import MAX_TIMESTAMP, MIN_LEAP, HybridClock, wall_time_s
+from mirosd_client.hlc import COUNTER_BITS, MAX_TIMESTAMP, MIN_LEAP, HybridClock, wall_time_s
 
 
 def test_reads_rise_though_wall_time_stands_or_falls() -> None:
@@ -72,6 +72,18 @@ def test_no_wall_time_is_too_strange() -> None:
     """A clock before the epoch, or past the 48 bits, still gives a timestamp."""
     assert HybridClock(lambda: -1e9).now() == 1
     assert HybridClock(lambda: 1e20).now() == MAX_TIMESTAMP
+
+
+def test_a_thread_that_takes_its_number_late_takes_no_other_threads() -> None:
+    """It has looked up the count, and was held up while the clock came to the next millisecond, 6 numbers further."""
+    now_s = 100.0
+    clock = HybridClock(lambda: now_s)
+    first = [clock.now() for _ in range((1 << COUNTER_BITS) - 6)]
+    looked_up = clock._count
+    now_s += 0.001
+    readings = [*first, *(clock.now() for _ in range(10)), *(next(looked_up) for _ in range(10))]
+
+    assert len(readings) == len(set(readings))
 
 
 def test_threads_never_read_the_same() -> None:
