@@ -17,9 +17,11 @@ from mirosd_client.errors import MirosdError, NotPermittedError
 Note = Callable[[str, str], None]
 """Told what was done ("made", "kept", ...) and to what."""
 
-GROUP, OPERATORS = "mirosd", "mirosd-admin"
-DIRECTORY_MODE, FILE_MODE = 0o750, 0o640
+GROUP, OPERATORS = "mirosd", "mirosd-admin"  # the daemon's user has the name of its group
+FILE_MODE = 0o640
 """Of root and the daemon's group: the daemon reads what it may not change."""
+DIRECTORY_MODE = 0o500
+"""Of the daemon's user: people whose programs use its socket are of its group too, and are not to read keys."""
 MAX_FILE_BYTES = 1024 * 1024
 """As the daemon reads of its files; a ring of keys that were changed daily for years is the largest."""
 
@@ -85,7 +87,8 @@ class HostFiles:
                     file.write(text)
                     file.flush()
                     os.fsync(descriptor)
-                self._own(draft, FILE_MODE)
+                os.chown(draft, 0, self._required("group", "group"))
+                draft.chmod(FILE_MODE)
                 os.link(draft, target)  # unlike a rename it fails where a file has come meanwhile
             finally:
                 draft.unlink(missing_ok=True)
@@ -98,14 +101,15 @@ class HostFiles:
             return
         self._ensure_directory(directory.parent)
         directory.mkdir(mode=0o700)
-        self._own(directory, DIRECTORY_MODE)
+        os.chown(directory, self._required("passwd", "user"), 0)
+        directory.chmod(DIRECTORY_MODE)
 
-    def _own(self, path: Path, mode: int) -> None:
-        group = self._id("group", GROUP)
-        if group is None:
-            raise HostSetupError(f"there is no group {GROUP}; make it (groupadd --system {GROUP}), then try again")
-        os.chown(path, 0, group)
-        path.chmod(mode)
+    def _required(self, table: str, what: str) -> int:
+        """Give the number of the daemon's group or user."""
+        number = self._id(table, GROUP)
+        if number is None:
+            raise HostSetupError(f"there is no {what} {GROUP}; make it (man {what}add), then try again")
+        return number
 
     def _id(self, table: str, name: str) -> int | None:
         """Give the number of a group, or a user, of that host."""

@@ -52,7 +52,7 @@ def settings_page() -> Page:
             default = f"Default: `{setting.default}`." if setting.default else "No default."
             page.item(setting.name, [setting.text, f"{setting.values[0].upper()}{setting.values[1:]}. {default}"])
     page.heading("FILES")
-    page.item("/etc/mirosd/config.yaml", ["The configuration; 0640 root:mirosd."])
+    page.item("/etc/mirosd/config.yaml", ["The configuration; 0640 root:mirosd, in a directory of 0500 mirosd:root."])
     page.item("/usr/share/doc/mirosd/examples/config.yaml", ["Every setting with its default."])
     page.see_also(("mirosd", 8), ("mirosctl", 1))
     return page

@@ -38,7 +38,7 @@ class Place:
         self.root = root
         self.owned: dict[str, tuple[int, int]] = {}
         self.write("/etc/group", "root:x:0:\nmirosd:x:990:\nmirosd-admin:x:991:\n")
-        self.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nmirosd:x:990:990::/var/lib/mirosd:/bin/false\n")
+        self.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nmirosd:x:989:990::/var/lib/mirosd:/bin/false\n")
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         monkeypatch.setattr(os, "chown", lambda path, user, group: self.owned.update({str(path): (user, group)}))
         monkeypatch.setitem(bundle.SCRYPT, "n", 16)

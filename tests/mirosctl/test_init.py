@@ -22,12 +22,15 @@ SECRETS = [*KEYS, *PASSWORDS]
 ADD_ACCOUNT = """#!/bin/sh
 echo "$(basename "$0") $*" >> "{directory}/made"
 for name; do :; done
-case "$0" in *group*) echo "$name:x:990:" >> "{directory}/host/etc/group";; esac
+case "$0" in
+*group*) echo "$name:x:990:" >> "{directory}/host/etc/group";;
+*) echo "$name:x:989:990::/:/bin/false" >> "{directory}/host/etc/passwd";;
+esac
 """
 
 
 def test_everything_is_laid_down(place: Place) -> None:
-    """Keys that the daemon takes, passwords, and a configuration; root's, for the daemon's group, and nobody else's."""
+    """Keys that the daemon takes, passwords, and a configuration; for the daemon, and nobody else of its group."""
     result = place.run("init", "--system", "workshop", "--name", "kitchen")
     settings = parse_config(place.text(CONFIG))
     keys = read_key_files(NetworksSettings(MeshSettings(str(place.root / KEYS[0].lstrip("/")))), {})
@@ -39,7 +42,8 @@ def test_everything_is_laid_down(place: Place) -> None:
     for path in place.tree():
         assert stat.S_IMODE((place.root / path.lstrip("/")).stat().st_mode) == 0o640, path
     for directory in ("/etc/mirosd", "/etc/mirosd/keys"):
-        assert stat.S_IMODE((place.root / directory.lstrip("/")).stat().st_mode) == 0o750
+        path = place.root / directory.lstrip("/")
+        assert (0o500, (989, 0)) == (stat.S_IMODE(path.stat().st_mode), place.owned.pop(str(path)))
     assert {(0, 990)} == set(place.owned.values())
 
 

@@ -84,7 +84,7 @@ def test_an_installed_host_waits_to_be_set_up(
     assert re.search(r"(?m)^mirosd:x:", groups) and re.search(r"(?m)^mirosd-admin:x:", groups)
     for path in (folder, folder / "keys"):
         status = path.stat()
-        assert (0o750, 0, _ids(installed)[1]) == (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        assert (0o500, _ids(installed)[0], 0) == (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
     assert [folder / "keys"] == list(folder.iterdir())
     assert (installed.path / "etc/systemd/system/multi-user.target.wants/mirosd.service").is_symlink()
     unit = (installed.path / "lib/systemd/system/mirosd.service").read_text()
