@@ -123,6 +123,19 @@ def test_the_programs_need_nothing_else(installed: ThrowawayRoot) -> None:
     assert "mirosctl status" in helped
 
 
+def test_keys_are_the_daemons_alone(installed: ThrowawayRoot) -> None:
+    """Who may use the socket is of the daemon's group, and reads neither keys nor passwords."""
+    _configure(installed)
+    key = installed.path / "etc/mirosd/keys/mesh.key"
+    os.chown(key, 0, _ids(installed)[1])
+    key.chmod(0o640)
+
+    assert key.read_text() == installed.run("cat", "/etc/mirosd/keys/mesh.key", user="mirosd:mirosd")
+    for path in ("/etc/mirosd/keys/mesh.key", "/etc/mirosd/config.yaml"):
+        with pytest.raises(AssertionError, match="Permission denied"):
+            installed.run("cat", path, user="nobody:mirosd")
+
+
 def test_the_daemon_runs_from_there(installed: ThrowawayRoot) -> None:
     """As its own user, ready, and answering mirosctl; it ends in order, and has written nothing into the tree."""
     _configure(installed)
