@@ -7,9 +7,9 @@ from mirosd_client.window import Window
 
 COUNTERS = {
     "accepted": "events that transmit() took, and records of lines for people; each is always in one of the next seven",
-    "waiting": "in the window",
-    "settled": "every broker it was owed to has answered; or its time is over, and the daemon that had it counts it",
-    "expired": "its time to live was over before a daemon had it safe",
+    "waiting": "in the window; or its time is over, and the daemon that has it safe has yet to say what became of it",
+    "settled": "every broker it was owed to has answered; or its time is over, and the daemon that had it counted it",
+    "expired": "its time to live was over, and no daemon had it safe, or the one that had is gone without a word",
     "uninsured": "let go of, safe, to make room: lost only if the daemon is killed before it is settled",
     "evicted": 'let go of, not safe, to make room (on_full="drop_oldest")',
     "snoop_dropped": "a record of lines for people, let go of before a daemon had it: to make room, or too old",
@@ -44,7 +44,7 @@ def read_counters(
     with window.lock:
         window.expire(now_s)
         counters = dict.fromkeys(COUNTERS, 0) | dict(counts)
-        counters["accepted"], counters["waiting"] = window.last_sequence, len(window)
+        counters["accepted"], counters["waiting"] = window.last_sequence, len(window) + len(window.overdue)
         for name in ("settled", "expired", "uninsured", "evicted", "snoop_dropped", "no_key", "refused"):
             counters[name] = getattr(window, name)
         counters["snoop_refused"] += window.snoop_refused + lines_refused

@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple
 
 from mirosd_client.errors import WindowFullError
 from mirosd_client.limits import EVENT_TTL_S, MAX_BODY_BYTES, MAX_RECORDS
+from mirosd_client.overdue import Overdue
 from mirosd_client.receipt import ReceiptBook
 from mirosd_client.record import Heading
 from mirosd_client.wire import Network
@@ -33,8 +34,7 @@ OnFull = Literal["refuse", "drop_oldest", "raise"]
 
 WINDOW_BYTES = 16 * 1024 * 1024
 ENTRY_BYTES = 256
-"""What Python needs around a record (tuple, bytes object, numbers), measured; without it small events cost
-five times the bound."""
+"""What Python needs around a record (tuple, bytes, numbers), measured. Else small events take five times the bound."""
 
 SNOOP_PARTS = {Network.SNOOP_TRACE: 2, Network.SNOOP_SPY: 4}
 """What part of the window each may fill, one in so many: there are more spy lines, and they are worth less."""
@@ -42,8 +42,7 @@ SNOOP_PARTS = {Network.SNOOP_TRACE: 2, Network.SNOOP_SPY: 4}
 _MESH = Network.MESH  # a member of an enum is looked up slowly, and accept() is called for each event
 
 Entry = tuple[Heading, int, bytes, float]
-"""An accepted event: heading, hybrid logical clock, data (extension and payload), when it was accepted (monotonic
-seconds)."""
+"""An accepted event: heading, hybrid logical clock, data (extension, payload), when it was accepted (monotonic s)."""
 
 
 class Line(NamedTuple):
@@ -107,6 +106,7 @@ class Window:
         self.keyless: frozenset[Network] = frozenset()
         self.is_told_full = False
         self.receipts = ReceiptBook()
+        self.overdue = Overdue()
         self._read_hlc = read_hlc
         self._window_bytes = window_bytes
         self._ttl_s = ttl_s
@@ -212,6 +212,7 @@ class Window:
         """Learn how far events have come; numbers beyond what was ever sent mean nothing."""
         self.safe = max(self.safe, min(safe, self._last_sent))
         done = min(settled, self._last_sent)
+        self.settled += self.overdue.settle(done)
         while (oldest := self._oldest()) is not None and oldest.first <= done:
             count = min(len(oldest.entries), done - oldest.first + 1)
             self.settled += count
@@ -222,18 +223,21 @@ class Window:
         self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()
         self.safe = self.front - 1
+        self.expired += self.overdue.lose()
 
     def take_asks(self) -> list[int]:
         """Give the numbers of events that are not unsent any more and have receipts, to be asked about at once."""
         return self.receipts.ask(self._unsent[0].first if self._unsent else self.last_sequence + 1)
 
     def expire(self, now_s: float) -> None:
-        """Let go of events whose time to live is over: those that are safe are settled, the daemon knows how."""
+        """Let go of events whose time to live is over: what became of those that are safe, the daemon says."""
         while (oldest := self._oldest()) is not None and now_s - oldest.entries[0][-1] > self._ttl_s:
-            if oldest.first <= self.safe:
-                self.settled += 1
-            elif oldest.network is not Network.MESH:
-                self.snoop_dropped += 1
+            is_safe = oldest.first <= self.safe
+            if oldest.network is not Network.MESH:
+                self.settled += is_safe
+                self.snoop_dropped += not is_safe
+            elif is_safe:
+                self.overdue.add(oldest.first)
             else:
                 self.expired += 1
                 self.receipts.let_go(oldest.first, "expired")

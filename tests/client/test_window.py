@@ -185,6 +185,35 @@ def test_events_leave_when_their_time_is_over() -> None:
     assert (len(window), window.expired, window.unsafe) == (0, 2, 0)
 
 
+def test_what_was_safe_when_its_time_was_over_is_settled_by_the_daemons_word() -> None:
+    """Until it says so they wait, without being kept; one that is gone before has counted them nowhere."""
+    window = new_window()
+    for _ in range(4):
+        accept(window)
+    sequences(window)
+    window.settle(safe=4, settled=0)
+
+    window.expire(50.5)
+    assert (0, 4, 0, 0) == (len(window), len(window.overdue), window.settled, window.expired)
+    window.settle(safe=4, settled=3)
+    assert (1, 3, 0) == (len(window.overdue), window.settled, window.expired)
+    window.rewind()
+
+    assert (0, 3, 1) == (len(window.overdue), window.settled, window.expired)
+
+
+def test_lines_whose_time_is_over_wait_for_no_word() -> None:
+    """Nothing more is promised for a line of instrumentation that the daemon has."""
+    window = new_window()
+    snoop(window)
+    sequences(window)
+    window.settle(safe=1, settled=0)
+
+    window.expire(50.5)
+
+    assert (0, 1, 0) == (len(window.overdue), window.settled, window.snoop_dropped)
+
+
 def test_full_refuses() -> None:
     """Without room the new event is refused and counted, and its number is not used."""
     window = new_window(window_bytes=2 * ENTRY)

@@ -113,7 +113,7 @@ class Play:
         window = self.window
         self.end([receipt for receipt, _ in window.receipts.take_let_go()])
         assert self.accepted == window.last_sequence
-        assert self.accepted == len(window) + sum(getattr(window, place) for place in PLACES)
+        assert self.accepted == len(window) + len(window.overdue) + sum(getattr(window, place) for place in PLACES)
         assert (self.refused, self.snoop_refused) == (window.refused, window.snoop_refused)
         assert len(window.receipts) == len(self.waiting)
 
@@ -133,4 +133,4 @@ def test_the_books_balance(steps: list[tuple[Any, ...]]) -> None:
     play.lose()
     play.check()
 
-    assert (0, {}) == (len(play.window), play.waiting)
+    assert (0, 0, {}) == (len(play.window), len(play.window.overdue), play.waiting)
