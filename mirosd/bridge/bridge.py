@@ -170,7 +170,6 @@ class Bridge:
         deadline_s = asyncio.get_running_loop().time() + DRAIN_S
         while any(lane.is_open and not lane.is_idle for lane in self._lanes()):
             if asyncio.get_running_loop().time() > deadline_s:
-                log.warning("stopped_before_confirmed", pending_bytes=sum(lane.pending_bytes for lane in self._lanes()))
                 break
             await asyncio.sleep(0.01)  # bounded, and only while stopping
         await self._greeter.close()
@@ -180,7 +179,7 @@ class Bridge:
         await self._tasks.close()
         await self.inbound.close()
         await self._consuming.stop()
-        await asyncio.gather(*(producer_set.stop() for producer_set in self._sets.all))
+        await self._sets.stop()
 
     # interfaces.ClientSink
 

@@ -158,6 +158,15 @@ class Lane:
         self._waiting.clear()
         self._stop_watching()
 
+    def stop(self) -> int:
+        """The daemon stops: give how many events were owed. None is counted: programs hand them to the next start."""
+        self._link = None
+        events = sum(debt.body.count for debt in (*self._in_flight.values(), *self._waiting))
+        self._in_flight.clear()
+        self._waiting.clear()
+        self._stop_watching()
+        return events
+
     def dissolve(self) -> None:
         """Owe nothing any more: another lane owes the same to this broker. Only before any connection."""
         for debt in self._waiting:

@@ -199,11 +199,10 @@ class ProducerSet:
         return True
 
     async def stop(self) -> None:
-        """Close both connections; what was pending is owed no longer."""
+        """Close both connections."""
         self._control_link = None
         await self._mesh.stop()
         await self._controls.stop()
-        self.lane.close()
 
     async def _mesh_up(self, link: Link) -> None:
         await self._prepare_mesh(link)

@@ -193,6 +193,13 @@ class ProducerSets:
         self._reserve.close()
         self._note()
 
+    async def stop(self) -> None:
+        """The daemon stops: close every connection, and tell the log what is left for the next start."""
+        await asyncio.gather(*(each.stop() for each in self.all))
+        for lane in self.lanes:
+            if events := lane.stop():
+                log.warning("stopped_owing", broker=lane.name, events=events)
+
     def display(self) -> list[dict[str, Any]]:
         """Give the sets for people: where, which nodes, whether the control link is up, and bytes not confirmed.
 
@@ -227,12 +234,13 @@ class ProducerSets:
         return there is not None and (there is self.own or there.control_link is not None or there.address == address)
 
     def _part(self, node: str) -> None:
-        """Take a node out of its set; one that is left by all but is not our own broker's is stopped."""
+        """Take a node out of its set; one that is left by all but is not our own broker's is stopped, owed nothing."""
         there = self.of(node)
         if there is None:
             return
         there.remove(node)
         if not there.nodes and there is not self.own:
             self.all.remove(there)
+            there.lane.close()
             log.info("producers_retired", broker=there.address.display, node=node)
             self._stop(there)

@@ -9,9 +9,10 @@ ALL = frozenset(Network)
 
 
 class FakeLane:
-    """Owes nothing; `end` says how its time in the reserve ended."""
+    """Owes `events`; `end` says how its time ended."""
 
     pending_bytes = 0
+    events = 0
     end = ""
 
     def __init__(self, name=""):
@@ -22,6 +23,10 @@ class FakeLane:
 
     def close(self):
         self.end = "closed"
+
+    def stop(self):
+        self.end = "stopped"
+        return self.events
 
 
 class FakeAddress(str):
@@ -37,14 +42,17 @@ class FakeSet:
 
     def __init__(self, address, lane=None):
         self.address = FakeAddress(address)
-        self.lane = lane or FakeLane()
+        self.lane = lane or FakeLane(str(address))
         self.nodes = {}
         self.control_link = self.shown_alarm = None
-        self.is_started = self.is_untried = False
+        self.is_started = self.is_untried = self.is_stopped = False
 
     def start(self):
         assert not self.is_started, "started twice"
         self.is_started = True
+
+    async def stop(self):
+        self.is_stopped = True
 
     def move(self, address):
         self.address, self.control_link = address, None

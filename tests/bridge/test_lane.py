@@ -425,7 +425,24 @@ def test_a_lane_that_ends_counts_what_it_owed() -> None:
     virtually(test())
 
 
-@pytest.mark.parametrize("end", [Lane.close, Lane.dissolve])
+def test_a_stop_counts_nothing_and_says_what_is_owed() -> None:
+    """Programs hand over to the next start what is not settled here: it is not lost, and no body is told that it is."""
+
+    async def test() -> None:
+        scene = Scene()
+        link = RecordingLink()
+        scene.lane.opened(link)
+        bodies = scene.owe(MAX_IN_FLIGHT + 5)
+        link.answer(0)
+
+        assert (MAX_IN_FLIGHT + 4) * RECORDS == scene.lane.stop()
+        assert {} == scene.board.counters
+        assert [True] + [False] * (len(bodies) - 1) == [body.is_settled for body in bodies]
+
+    virtually(test())
+
+
+@pytest.mark.parametrize("end", [Lane.close, Lane.dissolve, Lane.stop])
 def test_a_lane_that_ended_sets_no_timer(end: Callable[[Lane], None]) -> None:
     """Nothing of it is looked at again: the loop has nothing to do."""
 

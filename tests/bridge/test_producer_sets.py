@@ -1,7 +1,10 @@
 """Exactly one producer set for each distinct broker, however its nodes come, move and go."""
 
+import asyncio
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from mirosd.bridge.producer_set import Proof
 from mirosd_client.wire import Network
@@ -211,6 +214,30 @@ def test_a_former_broker_without_nodes_is_owed_nothing():
     assert ("closed", "") == (first.end, second.end)
     play.sets.end_reserve()
     assert ("closed", [play.own.lane]) == (second.end, play.sets.lanes)
+
+
+def test_a_set_that_nobody_needs_any_more_is_owed_nothing():
+    """What its lane still owed is counted before its connections are closed, which a stop may cut short."""
+    play = SetPlay()
+    play.adopt("n", "a")
+    lane = play.sets.of("n").lane
+    play.sets.retire("n")
+
+    assert ("closed", ["a"]) == (lane.end, [each.address for each in play.stopped])
+
+
+def test_a_stop_tells_what_is_left_for_the_next_start():
+    """Of every lane, those of former brokers among them; none is closed, which would count its events as lost."""
+    play = SetPlay({"former": ["m"]})
+    play.adopt("n", "a")
+    own, there, former = play.sets.lanes
+    there.events, former.events = 3, 5
+    with capture_logs() as logged:
+        asyncio.run(play.sets.stop())
+
+    assert [True, True] == [each.is_stopped for each in play.sets.all]
+    assert ["stopped"] * 3 == [lane.end for lane in (own, there, former)]
+    assert [("a", 3), ("former", 5)] == [(line["broker"], line["events"]) for line in logged]
 
 
 def test_each_change_of_the_delivery_set_is_told_once():

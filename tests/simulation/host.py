@@ -21,8 +21,7 @@ class SimHost:
         known: the brokers that events of this host are owed to: all that its delivery set on disk ever had, but those
             that were let go of.
         retired_s: when a broker was let go of, the last time.
-        is_leaving: its daemon is being stopped. What it owes then counts as forgotten, and its programs hand it to the
-            next one.
+        is_leaving: its daemon is being stopped.
         trouble: the parts that something is wrong with.
     """
 

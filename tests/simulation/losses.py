@@ -5,7 +5,6 @@ from typing import Any
 
 from mirosd.core.broker import Incoming
 from mirosd.errors import RemoteProtocolError
-from mirosd_client.limits import EVENT_TTL_S
 from tests.simulation.daemon import Reader
 from tests.simulation.history import Event, History
 from tests.simulation.host import SimHost
@@ -20,10 +19,10 @@ NOBODY: Event = ("", 0)
 
 
 class Losses:
-    """Names the events of each count in the history. `now` gives the seconds of the loop's clock."""
+    """Names the events of each count in the history."""
 
-    def __init__(self, history: History, reader: Reader, now: Callable[[], float]) -> None:
-        self._history, self._reader, self._now = history, reader, now
+    def __init__(self, history: History, reader: Reader) -> None:
+        self._history, self._reader = history, reader
         self._place = ""
         self._events: list[Event] = []
 
@@ -61,13 +60,7 @@ class Losses:
         if amount != len(self._events):
             self._history.miscounted.append(f"{host.name}: {counter} {amount} of {len(self._events)} events")
         for event in self._events:
-            if host.is_leaving and not self._is_too_old(event):
-                continue  # its program hands it to the next daemon
             self._history.name(event, self._place, counter)
-
-    def _is_too_old(self, event: Event) -> bool:
-        accepted = self._history.accepted.get(event)
-        return accepted is not None and self._now() - accepted.at_s > EVENT_TTL_S
 
     def _about(self, place: str, events: list[Event], work: Callable[[], None]) -> None:
         self._place, self._events = place, events

@@ -54,7 +54,7 @@ class World:
         self._reader = Reader(Random(0))
         self._nobody = Process("somebody")
         self._poisonings = 0
-        self.losses = Losses(self.history, self._reader, self.loop.time)
+        self.losses = Losses(self.history, self._reader)
         brokers = {
             name: SimBroker(self.loop, name, exchange=MESH, on_taken=self._taken, on_delivered=self._delivered)
             for name in scenario.brokers
