@@ -25,7 +25,7 @@ Takes:  the signs: AMQP_CONSUMER_CHECK (a proof), peer_heard, peer_routed, peer_
         handed on by PeerChart; peer_silent, peer_expired (own timers); and peer_own_blocked,
         peer_forgotten
 Gives:  PEER_GONE (PeerGonePayload), once each time it goes; PEER_ADRIFT (likewise), once
-        each time our link to its broker is lost
+        each time our link to its broker is lost, or does not get where it was proved since
 Always: at most two timers, and none while it is lost, or while nobody can be heard
 """
 
@@ -92,6 +92,7 @@ class PeerLife(Region):
         match e.signal:
             case Public.AMQP_CONSUMER_CHECK:
                 self.seen.prove(e.payload.introduction, self.now_s())
+                self._is_adrift = False  # it may have moved on before our link gets there
             case Private.peer_heard:
                 heard: PeerHeard = e.payload
                 is_news = self.seen.hear(heard.introduction, heard.sequence, heard.rtt_ms, self.now_s())
@@ -156,7 +157,7 @@ class PeerLife(Region):
         self.disarm(self._expiry)
 
     def _drift(self) -> None:
-        """Have its hosts proved again, once each time that our link is lost: its broker may have moved."""
+        """Have its hosts proved again, once for each loss of our link and once after each proof: it may have moved."""
         if not self._is_adrift:
             self._is_adrift = True
             self.say(Public.PEER_ADRIFT)

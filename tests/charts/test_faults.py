@@ -147,6 +147,17 @@ def test_its_hosts_are_to_be_proved_again_once_for_each_loss():
     assert 2 == len(play.said(Public.PEER_ADRIFT))
 
 
+def test_its_hosts_are_to_be_proved_again_if_our_link_does_not_get_where_it_was_proved():
+    """It was there, and has moved on: the proof stands for that moment alone."""
+    play = alive()
+    play.sign("peer_link_down", "a", detail="lost")
+    play.check("b", who=introduction("a"))
+    for _ in range(2):
+        play.sign("peer_link_down", "a", detail="tcp(refused)")
+
+    assert [("a",), ("b",)] == [payload.hosts for payload in play.said(Public.PEER_ADRIFT)]
+
+
 def test_its_address_changes():
     """The same node at another address: one row, and where it was before is kept with its age."""
     play = alive()

@@ -33,6 +33,8 @@ def check(whole):
     assert whole.served.keys() <= whole.owed, "who has producers is owed something"
     proved = {node for node in whole.owed if any(map(whole.is_proof, whole.lives[node].seen.addresses))}
     assert proved <= whole.served.keys(), "who is owed something has producers, while its proof stands"
+    astray = [life for life in whole.lives.values() if life.seen.down and any(map(whole.is_proof, life.seen.addresses))]
+    assert [] == astray, "where our link does not get no proof stands"
     going = [r for r in whole.records if r.start_state in OWED_NAMES and r.end_state not in OWED_NAMES]
     gone = Counter(payload.node for payload in whole.said(Public.PEER_GONE))
     for node, count in Counter(record.chart for record in going).items():
@@ -86,6 +88,23 @@ def test_a_host_that_moves_takes_its_producers_along_and_back():
         (row,) = (row for row in whole.board.rows if row.node)
         assert (there, [here]) == (row.address, [address for address, _ in row.previous])
         whole.sign("peer_link_up", "a")
+        check(whole)
+
+
+def test_a_host_that_moves_on_before_our_link_is_up_is_found_again():
+    """Proved where it has gone by the time that our link gets there: at each of its addresses it is searched anew."""
+    whole = Whole("a", "b")
+    whole.retired = Counter()
+    whole.answer_probe("a")
+    whole.sign("peer_link_up", "a")
+    whole.sign("peer_link_down", "a", detail="lost")
+    for here, there in (("a", "b"), ("b", "a"), ("a", "b")):
+        whole.answer_probe(here, "tcp(silent)")
+        whole.answer_probe(there, who="a")
+        assert {node_of("a"): there} == whole.served
+        whole.sign("peer_link_down", "a", detail="tcp(silent)")  # the first attempt there: it is gone already
+        whole.elapse(4.0)
+        whole.heard("a")
         check(whole)
 
 
