@@ -56,6 +56,7 @@ def configure(
     root.addHandler(_Forward())
     root.setLevel(number)
     logging.getLogger("pika").setLevel(max(number, logging.WARNING))  # below, it tells every frame and its parameters
+    logging.getLogger("pika.channel").setLevel(logging.ERROR)  # below, what a broker refuses, which is an error of ours
 
 
 class LogOnChange:

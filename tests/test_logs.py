@@ -28,7 +28,8 @@ def logging_put_back() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers, root.level = handlers, level
-    logging.getLogger("pika").setLevel(logging.NOTSET)
+    for name in ("pika", "pika.channel"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
 
 
@@ -198,6 +199,17 @@ def test_pika_tells_no_parameters_and_no_password() -> None:
         "failed",
     ]
     assert "hunter2" not in stream.getvalue()
+
+
+def test_a_channel_that_a_broker_closes_is_told_by_who_used_it() -> None:
+    """Whether a queue is there is asked by a call that closes a channel if it is not: no warning in the journal."""
+    stream = io.StringIO()
+    configure("json", stream=stream)
+    log = logging.getLogger(pika.channel.__name__)
+    log.warning("Received remote Channel.Close (404): 'NOT_FOUND - no queue'")
+    log.error("Unexpected delivery")
+
+    assert [line["event"] for line in lines_of(stream)] == ["Unexpected delivery"]
 
 
 def test_a_library_whose_format_does_not_fit_is_still_heard(monkeypatch: pytest.MonkeyPatch) -> None:
