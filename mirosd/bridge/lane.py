@@ -33,6 +33,10 @@ STALLED_S = 5.0
 """A broker that is connected and has confirmed nothing for this long hangs: what it owes is as safe as if it were away,
 so that it fills nobody's window. As long as peers may be silent; a disk that syncs slowly takes a second."""
 
+EXPIRY_STEP_S = 0.25
+"""The least time between two looks at what has expired, each of which goes through all that waits: with a look for each
+of 500 bodies a second, of which 25,000 wait, the daemon did nothing else (measured)."""
+
 BODY_BYTES = 512
 """What Python needs around a body that is owed, measured (533 with one record): without it small bodies take four
 times the bound."""
@@ -244,7 +248,7 @@ class Lane:
         """Look again when the oldest body that waits expires, or the broker may have stalled."""
         if self._look is None and not self.is_idle:
             left_s = self._waiting[0].body.expires_s - self._loop.time() if self._waiting else STALLED_S
-            self._look = self._loop.call_later(min(left_s, STALLED_S), self._looked)
+            self._look = self._loop.call_later(max(min(left_s, STALLED_S), EXPIRY_STEP_S), self._looked)
 
     def _looked(self) -> None:
         self._stop_watching()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mirosd.bridge.body import Body, Share
-from mirosd.bridge.lane import BODY_BYTES, MAX_IN_FLIGHT, STALLED_S, Lane
+from mirosd.bridge.lane import BODY_BYTES, EXPIRY_STEP_S, MAX_IN_FLIGHT, STALLED_S, Lane
 from mirosd.core.broker import Outcome
 from mirosd_client.wire import Network
 from tests.backends.virtual_time import run_virtually
@@ -147,6 +147,23 @@ def test_within_the_bound_age_alone_decides() -> None:
         assert list(range(scene.bodies - len(kept) + 1, scene.bodies + 1)) == kept
         assert TTL_S * 10 - 1 <= len(kept) <= TTL_S * 10
         assert {"expired": (scene.bodies - len(kept)) * RECORDS} == scene.board.counters
+
+    virtually(test())
+
+
+def test_what_expires_in_a_row_is_looked_at_together() -> None:
+    """Each look goes through all that waits: one for each body would leave the loop no time for anything else."""
+
+    async def test() -> None:
+        scene = Scene()
+        await scene.flood(2, per_s=100)
+        await asyncio.sleep(TTL_S - scene.now_s - 1)
+        loop = asyncio.get_running_loop()
+        turns = loop.turns  # type: ignore[attr-defined]
+        await asyncio.sleep(4)
+
+        assert {"expired": 200 * RECORDS} == scene.board.counters
+        assert loop.turns - turns <= 4 / EXPIRY_STEP_S + 4  # type: ignore[attr-defined]
 
     virtually(test())
 
