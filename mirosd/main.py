@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 
@@ -16,6 +17,7 @@ from mirosd.core.config import parse_config
 from mirosd.core.settings import Settings
 from mirosd.daemon import Daemon
 from mirosd.errors import ConfigError, StartError
+from mirosd_client.printable import without_account
 
 DEFAULT_CONFIG = "/etc/mirosd/config.yaml"
 CONFIG_VARIABLE = "MIROSD_CONFIG"
@@ -34,7 +36,7 @@ def main(
     try:
         settings = load(options.config)
     except ConfigError as error:
-        print(f"{options.config}:", file=sys.stderr)
+        print(f"{without_account(str(options.config))}:", file=sys.stderr)  # some give the broker's URL here
         for fault in error.faults:
             print(f"  {fault}", file=sys.stderr)
         return EXIT_CONFIG
@@ -59,7 +61,9 @@ def load(path: Path) -> Settings:
         raise ConfigError(
             [f"there is no such file; mirosctl init writes one, or give --config or ${CONFIG_VARIABLE}"]
         ) from exc
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
+        raise ConfigError([f"the file cannot be read: {exc.strerror}"]) from exc
+    except UnicodeDecodeError as exc:
         raise ConfigError([f"the file cannot be read: {exc}"]) from exc
 
 
@@ -74,9 +78,14 @@ async def _run(config: Path, settings: Settings) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(without_account(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Give what reads the command line; mirosd(8) is made of it too."""
-    made = argparse.ArgumentParser(prog="mirosd", description="Carries statechart events between hosts.")
+    made = _Parser(prog="mirosd", description="Carries statechart events between hosts.")
     made.add_argument(
         "--config",
         type=Path,

@@ -4,13 +4,14 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 not permitted, 5 de
 """
 
 from importlib import import_module
+from io import StringIO
 from typing import Any
 
 import click
 
 from mirosctl.options import common_options
 from mirosd_client.errors import DaemonUnavailableError, MirosdError, NotPermittedError
-from mirosd_client.printable import printable
+from mirosd_client.printable import printable, without_account
 
 VERBS = (
     *("cache", "charts", "clients", "completion", "doctor", "hosts", "init", "invite", "join", "keys", "metrics"),
@@ -36,11 +37,16 @@ class Mirosctl(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb."""
+        """Run the verb. No error repeats a password, though somebody gives a broker's URL where none is wanted."""
         try:
             return super().invoke(ctx)
+        except click.ClickException as exc:
+            shown = StringIO()
+            exc.show(shown)
+            click.echo(without_account(shown.getvalue()), nl=False, err=True)
+            ctx.exit(exc.exit_code)
         except MirosdError as exc:
-            click.echo(f"Error: {printable(str(exc))}", err=True)
+            click.echo(f"Error: {printable(without_account(str(exc)))}", err=True)
             ctx.exit(next((status for kind, status in EXIT_STATUS.items() if isinstance(exc, kind)), EXIT_FAILED))
 
 

@@ -2,12 +2,16 @@
 
 Names, payloads and errors come from other hosts. An escape sequence in one of them
 could move the cursor, rename the window or hide a line; a right-to-left mark could
-turn an address around.
+turn an address around. And a URL may hold a password, also where none is wanted.
 """
 
+import re
 from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+_ACCOUNT = re.compile(r"(:/+)\S*@")
+"""Greedy, since a password may hold an `@` or a slash; a path that is made of a URL has one slash of the two."""
 
 
 def printable(text: str) -> str:
@@ -15,6 +19,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else REPLACEMENT for char in text)
+
+
+def without_account(text: str) -> str:
+    """Give the text with user and password taken out of each URL in it."""
+    return _ACCOUNT.sub(r"\1***@", text) if "@" in text else text
 
 
 def printable_deep(value: Any) -> Any:

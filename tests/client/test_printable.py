@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirosd_client.printable import printable, printable_deep
+from mirosd_client.printable import printable, printable_deep, without_account
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,17 @@ def test_a_whole_answer_is_made_printable() -> None:
         "b": None,
         "c": 1.5,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("tried amqp://bob:hunter2@h:5672/x (refused)", "tried amqp://***@h:5672/x (refused)"),
+        ("amqps://bob:a@b/c?d#e@h amqp://eve:x@i", "amqps://***@h amqp://***@i"),
+        ("amqp:/bob:hunter2@h", "amqp:/***@h"),
+        ("amqp://h:5672/x, mail bob@h", "amqp://h:5672/x, mail bob@h"),
+    ],
+)
+def test_urls_lose_their_accounts(text: str, shown: str) -> None:
+    """Whatever stands in a password but a space, and in a path that is made of a URL; nothing else is taken out."""
+    assert shown == without_account(text)

@@ -49,6 +49,8 @@ VERBS = [
 ]
 
 
+URL = "amqp://bob:hunter2@h:5672/"
+
 WRONG = [["scout"], ["recce", "now"], ["recce", "--timeout", "-1"], ["cache"], ["peers", "forget"], ["peers", "h2"]]
 
 
@@ -165,6 +167,33 @@ def test_what_is_no_daemon_is_1(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert error.startswith("Error: ")
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [URL],
+        ["status", URL],
+        ["--socket", URL, "status"],
+        ["--socket", URL, "doctor"],
+        ["--socket", URL, "doctor", "--json"],
+        ["--socket", URL.replace("//", "/"), "status"],
+        ["join", URL],
+        ["init", "--root", URL],
+        ["keys", "generate", URL],
+        ["record", URL],
+        ["replay", URL],
+        ["metrics", "--output", URL],
+        ["recce", "--timeout", URL],
+    ],
+)
+def test_no_error_repeats_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """A broker's URL where none is wanted is told without its account, whatever it was taken for."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner(env={"MIROSD_SOCKET": str(tmp_path / "none")}).invoke(main, words)
+
+    assert result.exit_code != 0
+    assert "hunter2" not in result.output
 
 
 def imported_by(*words: str) -> set[str]:

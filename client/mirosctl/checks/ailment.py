@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Literal
 
-from mirosd_client.printable import printable
+from mirosd_client.printable import printable, without_account
 
 Level = Literal["ok", "warning", "fault", "skipped"]
 
@@ -38,7 +38,7 @@ class Ailment:
 
     def found(self, **facts: object) -> Finding:
         """Give it as found here. In commands facts are quoted for a shell: a peer chooses its name."""
-        shown = {name: printable(str(fact)) for name, fact in facts.items()}
+        shown = {name: printable(without_account(str(fact))) for name, fact in facts.items()}
         quoted = {name: shlex.quote(fact) for name, fact in shown.items()}
         commands = tuple(command.format(**quoted) for command in self.commands)
         return Finding(self.level, self.cause.format(**shown), self.code, self.cure.format(**shown), commands)
