@@ -190,7 +190,7 @@ class Daemon:
         try:
             settings = load()
         except ConfigError as error:
-            log.warning("reload_refused", faults=error.faults)
+            log.error("reload_refused", faults=error.faults)  # noqa: TRY400 -- a fault of the file, not of ours
         else:
             logs.configure(settings.log.format, settings.log.level)
             self._settings = replace(self._settings, rights=settings.rights)

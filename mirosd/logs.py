@@ -9,7 +9,6 @@ out the same way.
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Hashable, Mapping
 from typing import Any, TextIO
@@ -17,10 +16,9 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from mirosd.backends.journal import open_journal
-from mirosd_client.printable import printable, printable_deep
-
-_ACCOUNT = re.compile(r"(amqps?://)[^/\s]*@")
+from mirosd.backends.amqp_errors import is_reported
+from mirosd.backends.journal import leads_to_journal, open_journal, prefixed
+from mirosd_client.printable import printable, printable_deep, without_account
 
 
 def configure(
@@ -33,7 +31,7 @@ def configure(
 
     Args:
         format: `json`, `console`, or `auto`: into systemd's journal where `stream` leads there, console on a terminal
-            that is not systemd's, else json.
+            that is not systemd's, else json. The journal takes the level of each line in every form.
         level: `debug`, `info`, `warning` or `error`; lines below it cost next to nothing.
     """
     stream = stream or sys.stderr
@@ -85,23 +83,31 @@ def _rendering(format: str, stream: TextIO, environ: Mapping[str, str]) -> list[
     under_systemd = "JOURNAL_STREAM" in environ or "INVOCATION_ID" in environ
     if format == "auto":
         format = "json" if under_systemd or not stream.isatty() else "console"
-    if format == "json":
-        return [structlog.processors.JSONRenderer()]
-    return [_make_printable, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    processors: list[Processor] = (
+        [structlog.processors.JSONRenderer()]
+        if format == "json"
+        else [_make_printable, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    )
+    return [*processors, _with_priority] if leads_to_journal(stream, environ) else processors
+
+
+def _with_priority(_logger: Any, method: str, rendered: Any) -> str:
+    """Have the journal know the level of what comes to it as a text."""
+    return prefixed(method, str(rendered))
 
 
 def _without_accounts(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
     """Take user and password out of every URL, tracebacks included: the last guard, not the only one."""
-    return {key: _without_account(value) for key, value in event_dict.items()}
+    return {key: _account_free(value) for key, value in event_dict.items()}
 
 
-def _without_account(value: Any) -> Any:
+def _account_free(value: Any) -> Any:
     if isinstance(value, str):
-        return _ACCOUNT.sub(r"\1***@", value) if "@" in value else value
+        return without_account(value)
     if isinstance(value, dict):
-        return {key: _without_account(item) for key, item in value.items()}
+        return {key: _account_free(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_account(item) for item in value]
+        return [_account_free(item) for item in value]
     return value
 
 
@@ -139,7 +145,7 @@ class _Forward(logging.Handler):
     """Takes what libraries log into structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the record's message under its logger's name."""
+        """Log the record's message under its logger's name; what is told by us as well is for debugging."""
         if record.name.partition(".")[0] == "pika":
             record.args = tuple(_harmless(arg) for arg in record.args) if isinstance(record.args, tuple) else ()
         try:
@@ -149,7 +155,7 @@ class _Forward(logging.Handler):
         data: dict[str, Any] = {"logger": record.name}
         if record.exc_info and record.exc_info[0]:
             data["exc_info"] = record.exc_info
-        structlog.get_logger().log(record.levelno, message, **data)
+        structlog.get_logger().log(logging.DEBUG if is_reported(record) else record.levelno, message, **data)
 
 
 def _harmless(arg: object) -> object:

@@ -1,17 +1,25 @@
 """Log lines: one an event, safe to show, in the form that its reader wants."""
 
+import asyncio
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pika
 import pytest
 import structlog
 
 from mirosd import logs
+from mirosd.backends.amqp import AmqpConnector
+from mirosd.backends.amqp_errors import REPORTED
 from mirosd.backends.journal import Journal
+from mirosd.core.broker import BrokerAddress
+from mirosd.errors import BrokerError
 from mirosd.logs import LogOnChange, configure
+from tests.backends.fake_broker import FakeBroker
 
 
 class Terminal(io.StringIO):
@@ -180,8 +188,49 @@ def test_a_format_that_was_asked_for_is_kept(entries: list[dict[str, str]]) -> N
     assert "peer_lost" == lines_of(stream)[0]["event"]
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_journal_knows_the_level_of_a_text(tmp_path: Path, form: str) -> None:
+    """Where a form was asked for, each line begins with its priority, which journald takes off (sd-daemon(3))."""
+    with (tmp_path / "stream").open("w") as stream:
+        found = os.fstat(stream.fileno())
+        configure(form, stream=stream, environ={"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
+        structlog.get_logger().warning("peer_lost", peer="h2")
+        try:
+            raise_(ValueError("evil"))
+        except ValueError:
+            structlog.get_logger().exception("failed")
+    warned, *failed = (tmp_path / "stream").read_text().splitlines()
+
+    assert warned.startswith("<4>") and "peer_lost" in warned
+    assert {"<3>"} == {line[:3] for line in failed}
+    assert (form == "console") == (len(failed) > 1)
+
+
+def test_what_pika_reports_is_told_once() -> None:
+    """A broker that hangs up is a BrokerError, told of by who gets it; pika's words for it are for debugging."""
+    told, debugged = io.StringIO(), io.StringIO()
+    for level, stream in (("info", told), ("debug", debugged)):
+        configure("json", level, stream=stream)
+        with FakeBroker() as broker:
+            address = BrokerAddress(broker.address, broker.port, user="bob", password="hunter2")
+            opening = AmqpConnector().open(address, deadline_s=30.0, name="t", on_lost=lambda _: None)
+            with pytest.raises(BrokerError):
+                asyncio.run(opening)
+    levels = [line["level"] for line in lines_of(debugged) if str(line["logger"]).startswith("pika.")]
+
+    assert [] == lines_of(told)
+    assert {"debug"} == set(levels)
+
+
+def test_what_pika_reports_is_still_there() -> None:
+    """Each function that is named has something to say in the pika that is installed."""
+    kinds = (pika.channel.Channel, pika.connection.Connection, pika.adapters.base_connection.BaseConnection)
+
+    assert [] == [name for name in REPORTED if not any(hasattr(kind, name) for kind in kinds)]
+
+
 def test_pika_tells_no_parameters_and_no_password() -> None:
-    """From pika come warnings only; objects show as their types, URLs and tracebacks without their accounts."""
+    """Nothing below a warning; objects show as their types, URLs and tracebacks without their accounts."""
     stream = io.StringIO()
     configure("json", "debug", stream=stream)
     log = logging.getLogger("pika.adapters")

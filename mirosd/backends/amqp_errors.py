@@ -19,9 +19,17 @@ from pika.exceptions import (
 from mirosd.core.broker import BrokerAddress
 from mirosd.errors import BrokerError
 
-# pika logs each failure as an error before it reports it, and parameters for debugging: all of it arrives here as
-# BrokerError, and is logged, once, by whoever handles that.
-logging.getLogger("pika").setLevel(logging.CRITICAL)
+REPORTED = frozenset(
+    {
+        "_on_stream_terminated",  # of a connection: ended by an error, or in its handshake
+        "_proto_connection_lost",
+        "_proto_eof_received",
+        "_on_close_from_broker",  # of a channel: 404, 406 and the like
+        "_on_connection_blocked",
+    }
+)
+"""Functions of pika that log, as errors or warnings, what they then report: it arrives here as BrokerError, or as the
+alarm of a link, and is logged, once, by whoever handles that."""
 
 NOT_FOUND = 404
 
@@ -45,6 +53,11 @@ OWN_CERTIFICATE_REFUSED = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA)")
 
 NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
 """What OpenSSL calls an answer that is no TLS record; the second since OpenSSL 3.2."""
+
+
+def is_reported(record: logging.LogRecord) -> bool:
+    """Say whether a log record is pika's word for what it reports as well."""
+    return record.name.partition(".")[0] == "pika" and record.funcName in REPORTED
 
 
 def timeout_error(address: BrokerAddress, stage: str, waited_s: float) -> BrokerError:

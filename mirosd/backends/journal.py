@@ -31,12 +31,11 @@ class Journal:
 
     def write(self, *, level: str, message: str, fields: Mapping[str, str]) -> None:
         """Make an entry: `message` is for people, `fields` to be searched for, by their names in small letters."""
-        priority = PRIORITIES[level]
         own = (f"{PREFIX}{_field_name(name)}={value}" for name, value in fields.items())
         try:
-            self._send(f"MESSAGE={message}", f"PRIORITY={priority}", "SYSLOG_IDENTIFIER=mirosd", *own)
+            self._send(f"MESSAGE={message}", f"PRIORITY={PRIORITIES[level]}", "SYSLOG_IDENTIFIER=mirosd", *own)
         except OSError:  # journald is away: what holds the other end of standard error may still keep it
-            self._stream.write(f"<{priority}>{message}\n")
+            self._stream.write(f"{prefixed(level, message)}\n")
             self._stream.flush()
 
     debug = info = warning = error = critical = write  # what structlog asks of a logger, by the level's name
@@ -44,7 +43,7 @@ class Journal:
 
 def open_journal(stream: TextIO, environ: Mapping[str, str]) -> Journal | None:
     """Give the journal if it is what `stream` leads to ($JOURNAL_STREAM, systemd.exec(5)), and can be written to."""
-    if not _leads_to_journal(stream, environ.get("JOURNAL_STREAM", "")):
+    if not leads_to_journal(stream, environ):
         return None
     try:
         send: SendV = importlib.import_module("systemd.journal").sendv
@@ -53,13 +52,18 @@ def open_journal(stream: TextIO, environ: Mapping[str, str]) -> Journal | None:
     return Journal(send, stream)
 
 
-def _leads_to_journal(stream: TextIO, device_and_inode: str) -> bool:
-    """Compare, as the variable is inherited by programs whose output goes elsewhere."""
+def leads_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Say whether the journal reads `stream`: programs whose output goes elsewhere inherit the variable too."""
     try:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):  # a stream without a file, or closed
         return False
-    return device_and_inode == f"{found.st_dev}:{found.st_ino}"
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def prefixed(level: str, text: str) -> str:
+    """Give a text for a stream that leads to the journal, with its level before each line (sd-daemon(3))."""
+    return "\n".join(f"<{PRIORITIES[level]}>{line}" for line in text.splitlines())
 
 
 def _field_name(name: str) -> str:

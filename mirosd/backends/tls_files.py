@@ -35,7 +35,7 @@ class TlsFiles:
     def context(self) -> ssl.SSLContext:
         """Give what to open a connection with: it verifies, and shows our certificate to who asks for one.
 
-        Files that have become wrong leave the last good ones in force, with a warning.
+        Files that have become wrong leave the last good ones in force, and are an error in the log: a certificate ends.
         """
         stamps = self._look()
         if stamps != self._stamps:
@@ -43,7 +43,7 @@ class TlsFiles:
             try:
                 self._context = _context(self._settings)
             except StartError as error:
-                log.warning("tls_files_refused", reason=str(error))
+                log.error("tls_files_refused", reason=str(error))  # noqa: TRY400 -- a fault of the files, not of ours
             else:
                 log.info("tls_files_read")
         return self._context

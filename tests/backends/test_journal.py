@@ -51,9 +51,9 @@ def test_a_journal_that_is_away_loses_no_line() -> None:
     def refuse(*_fields: str) -> None:
         raise ConnectionRefusedError
 
-    Journal(refuse, stream).write(level="error", message="chart_stuck", fields={})
+    Journal(refuse, stream).write(level="error", message="chart_stuck\nTraceback", fields={})
 
-    assert "<3>chart_stuck\n" == stream.getvalue()
+    assert "<3>chart_stuck\n<3>Traceback\n" == stream.getvalue()
 
 
 def test_the_journal_is_where_the_stream_leads(tmp_path: Path) -> None:

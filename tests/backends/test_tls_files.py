@@ -114,7 +114,7 @@ def test_renewed_files_count_at_the_next_connection(tmp_path: Path, authority: A
 
 
 def test_files_that_become_wrong_leave_the_last_good_ones(authority: Authority) -> None:
-    """With one warning, until they are good again."""
+    """With one error, until they are good again."""
     files = TlsFiles(TlsSettings(str(authority.ca_file)))
     before, good = trusted(files), authority.ca_file.read_bytes()
     with capture_logs() as logs:
@@ -124,5 +124,7 @@ def test_files_that_become_wrong_leave_the_last_good_ones(authority: Authority) 
         authority.ca_file.write_bytes(good)
         assert before == trusted(files)
 
-    assert ["tls_files_refused", "tls_files_read"] == [log["event"] for log in logs]
+    assert [("error", "tls_files_refused"), ("info", "tls_files_read")] == [
+        (log["log_level"], log["event"]) for log in logs
+    ]
     assert "tls.ca_file" in logs[0]["reason"]

@@ -190,12 +190,12 @@ def _errors(stage: Stage) -> Iterable[str]:
 
 
 def is_error(line: str) -> bool:
-    """Tell whether a line of a daemon's log should not be there; pika calls every lost connection an error."""
+    """Tell whether a line of a daemon's log should not be there."""
     try:
         entry = json.loads(line)
     except ValueError:
         return True
-    return entry["level"] in {"error", "critical"} and not entry.get("logger", "").startswith("pika")
+    return entry["level"] in {"error", "critical"}
 
 
 class _Sampler(threading.Thread):

@@ -162,5 +162,5 @@ def test_errors_in_a_log() -> None:
     """A traceback and an error of ours are errors; a warning, and what pika makes of a lost connection, are not."""
     assert is_error("Traceback (most recent call last):")
     assert is_error('{"event": "bridge_task_failed", "level": "error"}')
-    assert not is_error('{"event": "lost", "level": "error", "logger": "pika.adapters"}')
+    assert is_error('{"event": "Unexpected frame", "level": "error", "logger": "pika.channel"}')
     assert not is_error('{"event": "state_changed", "level": "info"}')

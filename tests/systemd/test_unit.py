@@ -135,6 +135,33 @@ def test_the_journal_has_fields(h1: BootedHost, h2: BootedHost) -> None:
     assert alive["MESSAGE"].startswith("peer_changed peer=h2 node=")
 
 
+def test_why_it_cannot_start_is_an_error(h1: BootedHost) -> None:
+    """Each line that a wrong configuration is told with is found by `journalctl -p err`."""
+    h1.run("systemctl", "stop", "mirosd")
+    h1.run("sed", "-i.right", "1 i sytem: mine", "/etc/mirosd/config.yaml")
+    try:
+        assert h1.run("systemctl", "start", "mirosd", check=False).returncode
+    finally:
+        h1.run("mv", "/etc/mirosd/config.yaml.right", "/etc/mirosd/config.yaml")
+    said = [entry["MESSAGE"] for entry in entries(h1, "--priority=err", "SYSLOG_IDENTIFIER=mirosd")]
+
+    assert "/etc/mirosd/config.yaml:" in said
+    assert any("line 1: sytem" in line for line in said)
+
+
+def test_a_lost_link_is_no_error(h1: BootedHost, machines: Machines) -> None:
+    """The daemon connects again by itself, and says so: nothing of that calls for anybody."""
+    of_this_run = f"_PID={service(h1)['MainPID']}"
+    machines.brokers["h1"].close_connections()
+    until(lambda: entries(h1, of_this_run, "MIROSD_EVENT=broker_unavailable"), what="the loss")
+    h1.run("mirosctl", "wait", "--timeout", "30")
+
+    assert [] == [entry["MESSAGE"] for entry in entries(h1, of_this_run, "--priority=err")]
+    assert {"state_changed", "peer_changed"} >= {
+        entry["MIROSD_EVENT"] for entry in entries(h1, of_this_run, "--priority=warning")
+    }
+
+
 def test_nothing_secret_comes_into_the_journal(h1: BootedHost, h2: BootedHost) -> None:
     """Neither the mesh key nor a password, at the level that tells most."""
     h1.run("sed", "-i", "$ a log: {level: debug}", "/etc/mirosd/config.yaml")
