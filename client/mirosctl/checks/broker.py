@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mirosctl.checks.ailment import Ailment, Finding, skipped, well
+from mirosctl.checks.at_once import at_once
 from mirosctl.checks.patient import Patient
 from mirosctl.checks.remedies import coded
 
@@ -106,9 +107,9 @@ def check_reach(patient: Patient) -> Iterator[Finding]:
         yield NOWHERE.found()
         return
     reached = []
-    for address in broker["told"]:
-        host, port = split(address)
-        code = patient.machine.greet(host, port).code
+    greetings = at_once(lambda address: patient.machine.greet(*split(address)), broker["told"])
+    for address, greeting in zip(broker["told"], greetings, strict=True):
+        code, port = greeting.code, split(address)[1]
         if code in ("refused", "unreachable"):
             yield LOOPBACK_ONLY.found(address=address)
         elif code == "silent":

@@ -37,7 +37,7 @@ class Machine(Protocol):
         """Give who may read a key; None: it is hidden from this user."""
 
     def greet(self, host: str, port: int) -> Greeting:
-        """Say hello to a broker that the daemon knows, as AMQP does."""
+        """Say hello to a broker that the daemon knows, as AMQP does. Thread: any."""
 
     def is_wsl(self) -> bool:
         """Say whether this is a Linux of Windows' subsystem."""

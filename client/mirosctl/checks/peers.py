@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from mirosctl.checks.ailment import Ailment, Finding, skipped, well
+from mirosctl.checks.at_once import at_once
 from mirosctl.checks.broker import AMQP_PORT, SLOW_S, split
 from mirosctl.checks.patient import Machine, Patient, Row, Said
 from mirosctl.checks.remedies import LOOK_THERE, THERE, remedy
@@ -94,7 +95,8 @@ def check_peers(patient: Patient) -> Iterator[Finding]:
         return
     is_reached = patient.is_well("reach")
     told = [row for row in rows if is_reached or not _is_silent(row)]
-    findings = [finding for row in told for finding in _look(patient, said, row)]
+    looked = at_once(lambda row: list(_look(patient, said, row)), told)
+    findings = [finding for group in looked for finding in group]
     yield from findings
     if len(told) < len(rows):
         yield skipped("nobody is heard: first let others reach our broker")

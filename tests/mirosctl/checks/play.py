@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Barrier
 from typing import Any
 
 from mirosctl.checks.patient import Access, Greeting, KeyFile, Patient, Said
@@ -24,6 +25,8 @@ class FakeMachine:
     clock: bool | None = True
     wsl: bool = False
     greeted: list[str] = field(default_factory=list)
+    gate: Barrier | None = None
+    """Where whoever says hello waits until so many do."""
 
     def unit(self) -> Mapping[str, str] | None:
         return self.unit_
@@ -39,6 +42,8 @@ class FakeMachine:
 
     def greet(self, host: str, port: int) -> Greeting:
         self.greeted.append(f"{host}:{port}")
+        if self.gate is not None:
+            self.gate.wait()
         return self.greetings.get(host, Greeting("", 0.003))
 
     def is_wsl(self) -> bool:

@@ -1,5 +1,7 @@
 """Each ailment has a patient that has it, and nothing else; a patient that is well has none."""
 
+from collections.abc import Callable
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -249,6 +251,21 @@ def test_brokers_are_said_hello_to_only_where_the_daemon_knows_them() -> None:
     run(patient(machine, peers=[peer(), slow_peer() | {"address": "10.0.0.9:5673, 10.0.0.8"}]))
 
     assert ["127.0.0.1:5672", "10.0.0.1:5672", "10.0.0.9:5673"] == machine.greeted
+
+
+@pytest.mark.parametrize(
+    ("check", "fields"),
+    [
+        (peers.check_peers, {"peers": [peer(f"h{n}", state="suspect", reason="broker") for n in range(10)]}),
+        (broker.check_reach, {"after": {"broker": {"told": [f"10.0.0.{n}:5672" for n in range(10)]}}}),
+    ],
+)
+def test_several_brokers_are_waited_for_side_by_side(check: Callable[[Patient], Any], fields: dict[str, Any]) -> None:
+    """Those of all peers, and all addresses of the own one: ten that say nothing take no longer than one."""
+    machine = FakeMachine(gate=Barrier(10, timeout=30.0))
+    list(check(patient(machine, **fields)))
+
+    assert 10 == len(machine.greeted)
 
 
 def test_events_that_go_on_being_lost_are_told_as_such() -> None:
