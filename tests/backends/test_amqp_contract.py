@@ -48,7 +48,7 @@ class AmqpRig:
 
     async def cut(self) -> None:
         """Kill the broker's end of every connection."""
-        await asyncio.to_thread(self.broker.call, "[exit(P, kill) || P <- rabbit_networking:local_connections()], ok.")
+        await asyncio.to_thread(self.broker.cut_connections)
 
     async def block(self, is_blocked: bool) -> None:
         """Raise or end the memory alarm."""

@@ -132,6 +132,10 @@ class Broker(Process):
         """End every client's connection."""
         self.call('rabbit_networking:close_all_connections("lab"), ok.')
 
+    def cut_connections(self) -> None:
+        """Kill its end of every client's connection, which is not told why."""
+        self.call("[exit(P, kill) || P <- rabbit_networking:local_connections()], ok.")
+
     @contextmanager
     def speaking_tls(self, certificate: Certificate, *, port: int = 5671, is_mutual: bool = False) -> Iterator[int]:
         """Have the broker speak TLS on one more port of all its addresses, and give that.

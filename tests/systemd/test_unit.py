@@ -152,7 +152,7 @@ def test_why_it_cannot_start_is_an_error(h1: BootedHost) -> None:
 def test_a_lost_link_is_no_error(h1: BootedHost, machines: Machines) -> None:
     """The daemon connects again by itself, and says so: nothing of that calls for anybody."""
     of_this_run = f"_PID={service(h1)['MainPID']}"
-    machines.brokers["h1"].close_connections()
+    machines.brokers["h1"].cut_connections()
     until(lambda: entries(h1, of_this_run, "MIROSD_EVENT=broker_unavailable"), what="the loss")
     h1.run("mirosctl", "wait", "--timeout", "30")
 
