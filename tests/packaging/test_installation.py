@@ -5,15 +5,13 @@ import os
 import re
 import shutil
 import stat
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mirosd import __version__
 from tests.lab.waiting import until
-from tests.packaging.conftest import Package
+from tests.packaging.conftest import NEXT_VERSION
 from tests.packaging.throwaway_root import ThrowawayRoot
 
 pytestmark = pytest.mark.lab
@@ -23,28 +21,7 @@ KEPT_BY_DEBIAN = re.compile(
     r"|/var/lib/dpkg/.*|/var/log/(dpkg|alternatives)\.log|/var/cache/(man|ldconfig|debconf)/.*|/etc/ld\.so\.cache"
     r"|/var/lib/systemd/.*"
 )
-NEXT_VERSION = f"{__version__}+next"
 SINGLE_HOST = "broker: {url: 'memory://'}\ndiscovery: {lan: {enabled: false}}\n"
-
-
-@pytest.fixture
-def next_packages(packages: dict[str, Package], tmp_path: Path) -> Iterator[list[Path]]:
-    """Give the packages of a later version, in which one module is gone."""
-    made = []
-    for name, package in packages.items():
-        folder, path = tmp_path / f"next-{name}", tmp_path / f"{name}_next.deb"
-        subprocess.run(["dpkg-deb", "--raw-extract", package.path, folder], check=True)
-        control = folder / "DEBIAN/control"
-        control.write_text(control.read_text().replace(__version__, NEXT_VERSION))
-        for gone in folder.glob("usr/lib/mirosd/lib/python*/site-packages/mirosctl/wsl.py"):
-            gone.unlink()
-        subprocess.run(
-            ["dpkg-deb", "-Znone", "--root-owner-group", "--build", folder, path], check=True, capture_output=True
-        )
-        made.append(path)
-    yield made
-    for path in made:
-        path.unlink()
 
 
 def _configure(machine: ThrowawayRoot) -> dict[str, bytes]:

@@ -4,16 +4,19 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mirosd import __version__
 from tests.lab.booted import ACCOUNTS, SYSTEMD, BootedHost, why_not
 from tests.lab.isolation import is_inside
 from tests.lab.machines import Machines
 from tests.lab.waiting import until
-from tests.packaging.conftest import Package, packages  # noqa: F401 -- a fixture
+from tests.packaging.conftest import NEXT_VERSION, Package, next_packages, packages  # noqa: F401 -- fixtures
 
 UNIT = SYSTEMD.parent / "system/rabbitmq-server.service"
 REASON = (
@@ -32,7 +35,9 @@ BROKER_S = 240.0
 """For two stock brokers side by side on a loaded machine: some 20 s on an idle one."""
 WATCHDOG_S = 6
 """As in test_unit.py."""
-EVENTS_PER_S, UNDER_LOAD_S = 200, 8
+EVENTS_PER_S = 200
+DROP_IN = "/etc/systemd/system/mirosd.service.d/own.conf"
+"""As `systemctl edit` makes one."""
 
 RECEIVER = """
 import json, os, threading
@@ -45,28 +50,36 @@ with Client() as client:
         is_done.set() if event.signal == "END" else heard.append(event.payload)
     client.subscribe("load.#", hear).wait_bound(30)
     print("ready", flush=True)
-    is_done.wait(120)
+    is_done.wait(300)
 print(json.dumps(heard), flush=True)
 """
 
 SENDER = f"""
-import sys, time
+import os, threading, time
 from mirosd_client.client import Client
 
+is_over = threading.Event()
+threading.Thread(target=lambda: os.read(0, 1) or is_over.set(), daemon=True).start()
 with Client() as client:
     client.wait_connected(30)
     print("ready", flush=True)
-    for number in range({EVENTS_PER_S * UNDER_LOAD_S}):
-        while not client.transmit("LOAD", number, routing_key="load.a"):
+    sent = 0
+    while not is_over.wait(1 / {EVENTS_PER_S}):
+        while not client.transmit("LOAD", sent, routing_key="load.a"):
             time.sleep(0.01)
-        time.sleep(1 / {EVENTS_PER_S})
+        sent += 1
     client.transmit("END", routing_key="load.a")
     assert client.wait_safe(30)
+print(sent, flush=True)
 """
 
 
 @pytest.fixture
-def hosts(machines: Machines, packages: dict[str, Package]) -> Iterator[dict[str, BootedHost]]:  # noqa: F811
+def hosts(
+    machines: Machines,
+    packages: dict[str, Package],  # noqa: F811
+    next_packages: list[Path],  # noqa: F811
+) -> Iterator[dict[str, BootedHost]]:
     """Two booted hosts with nothing of mirosd but the packages, as files; RabbitMQ runs as Debian ships it."""
     machines.clean()
     booted = {name: BootedHost(machines.lan[name], is_bare=True) for name in ("h1", "h2")}
@@ -76,6 +89,8 @@ def hosts(machines: Machines, packages: dict[str, Package]) -> Iterator[dict[str
         for host in booted.values():
             for package in packages.values():
                 host.copy(package.path, f"/root/{package.path.name}")
+            for path in next_packages:
+                host.copy(path, f"/root/next/{path.name}")
             host.start()
         for host in booted.values():
             host.wait_booted()
@@ -107,9 +122,9 @@ def peers(host: BootedHost) -> dict[str, str]:
 
 
 def lay(host: BootedHost, path: str, text: str) -> None:
-    """Write a file on a host that runs."""
+    """Write a file on a host that runs; its directory is made."""
     coded = base64.b64encode(text.encode()).decode()
-    host.run("sh", "-c", f"umask 077; echo {coded} | base64 -d > {path}")
+    host.run("sh", "-c", f"umask 077; mkdir -p $(dirname {path}); echo {coded} | base64 -d > {path}")
 
 
 @contextmanager
@@ -126,9 +141,10 @@ def program(host: BootedHost, text: str) -> "Iterator[subprocess.Popen[str]]":
         running.communicate(timeout=60)  # closes its input: to kill would end `nsenter`, not the program behind it
 
 
-def install(host: BootedHost) -> str:
-    """Install both packages, or install them again."""
-    return host.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive dpkg --install /root/*.deb 2>&1", timeout_s=120).stdout
+def install(host: BootedHost, folder: str = "/root") -> str:
+    """Install both packages of a folder, or have those that are installed replaced by them."""
+    command = f"DEBIAN_FRONTEND=noninteractive dpkg --install {folder}/*.deb 2>&1"
+    return host.run("sh", "-c", command, timeout_s=120).stdout
 
 
 def set_up(h1: BootedHost, h2: BootedHost) -> None:
@@ -146,23 +162,36 @@ def set_up(h1: BootedHost, h2: BootedHost) -> None:
         host.run("mirosctl", "wait", "--peers", "1", "--timeout", "60", timeout_s=90)
 
 
-def heard_under(h1: BootedHost, h2: BootedHost, trouble: list[list[str]]) -> list[int]:
-    """Give what alice's program on h2 hears of hers on h1, while h1 and h2 run these commands in turn."""
-    with program(h2, RECEIVER) as receiver, program(h1, SENDER) as sender:
-        for host, command in zip((h1, h2), trouble, strict=True):
-            host.run(*command)
-            host.run("mirosctl", "wait", "--timeout", "30")
-        assert sender.wait(120) == 0
+@contextmanager
+def events_across(h1: BootedHost, h2: BootedHost) -> Iterator[None]:
+    """Have alice's program on h1 send to hers on h2 meanwhile; each event must arrive once, in order."""
+    with program(h2, RECEIVER) as receiver:
+        with program(h1, SENDER) as sender:
+            yield
+            said, _ = sender.communicate(timeout=120)
+            assert sender.returncode == 0
         assert receiver.stdout is not None
-        heard: list[int] = json.loads(receiver.stdout.readline())
-    return heard
+        assert list(range(int(said))) == json.loads(receiver.stdout.readline())
+
+
+def kept(host: BootedHost) -> dict[str, Any]:
+    """Give what an upgrade must not touch: who the host is, what it knows, and every file that somebody wrote."""
+    status, cache = ask(host, "status"), ask(host, "cache", "show")
+    found = f"find /etc/mirosd {DROP_IN} -type f -exec stat -c '%n %a %u %g %y' {{}} + -exec sha256sum {{}} +"
+    return {
+        "files": sorted(host.run("sh", "-c", found).stdout.splitlines()),
+        "unit": host.show("mirosd", "WatchdogUSec"),
+        "node": (status["node"], status["name"]),
+        "cached": sorted(cache["addresses"]),
+    }
 
 
 def test_from_installation_to_purge(hosts: dict[str, BootedHost]) -> None:
     """What an administrator does in the life of a host, in this order, each step as the manual has it."""
     h1, h2 = hosts["h1"], hosts["h2"]
-    for host in (h1, h2):
-        assert "mirosctl init" in install(host)  # what to do next
+    with ThreadPoolExecutor() as both:
+        for said in both.map(install, (h1, h2)):
+            assert "mirosctl init" in said  # what to do next
     set_up(h1, h2)
 
     # an event across, and who is at the socket
@@ -176,11 +205,13 @@ def test_from_installation_to_purge(hosts: dict[str, BootedHost]) -> None:
 
     # restarts of both daemons under load
     restart = ["systemctl", "restart", "mirosd"]
-    assert list(range(EVENTS_PER_S * UNDER_LOAD_S)) == heard_under(h1, h2, [restart, restart])
+    with events_across(h1, h2):
+        for host in (h1, h2):
+            host.run(*restart)
+            host.run("mirosctl", "wait", "--timeout", "30")
 
     # a daemon that hangs
-    lay(h1, "/run/soon.conf", f"[Service]\nWatchdogSec={WATCHDOG_S}\n")
-    h1.run("sh", "-c", "cd /run/systemd/system && mkdir -p mirosd.service.d && mv /run/soon.conf mirosd.service.d/")
+    lay(h1, DROP_IN, f"[Service]\nWatchdogSec={WATCHDOG_S}\n")
     h1.run("systemctl", "daemon-reload")
     h1.run(*restart)
     before = h1.show("mirosd", "MainPID", "NRestarts")
@@ -197,16 +228,26 @@ def test_from_installation_to_purge(hosts: dict[str, BootedHost]) -> None:
         assert not is_active(h1, "mirosd")
     h1.run("systemctl", "start", "mirosd")
 
-    # an upgrade keeps what the operator wrote
-    h1.run("sh", "-c", "echo '# mine' >> /etc/mirosd/config.yaml")
-    configuration = h1.run("cat", "/etc/mirosd/config.yaml").stdout
-    install(h1)
+    # an upgrade under load, and back: another daemon, and nothing else
+    h1.run("sed", "-i", "/^name:/d; $ a name: renamed", "/etc/mirosd/config.yaml")
+    h1.run(*restart)
     h1.run("mirosctl", "wait", "--peers", "1", "--timeout", "60", timeout_s=90)
-    assert configuration == h1.run("cat", "/etc/mirosd/config.yaml").stdout
+    before = kept(h1)
+    assert before["cached"]
+    for version, folder in ((NEXT_VERSION, "/root/next"), (__version__, "/root")):
+        former = h1.show("mirosd", "MainPID")
+        with events_across(h1, h2):
+            assert "mirosctl init" not in install(h1, folder)
+            h1.run("mirosctl", "wait", "--peers", "1", "--timeout", "60", timeout_s=90)
+        assert former != h1.show("mirosd", "MainPID")
+        assert version == ask(h1, "status")["version"]
+        until(lambda: before == kept(h1), what="what was there")
+        assert {"renamed": "alive"} == peers(h2)
 
     # nothing is left of it
+    h1.run("rm", "-r", DROP_IN.rpartition("/")[0])
     h1.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive dpkg --purge mirosd mirosd-client 2>&1", timeout_s=120)
-    # systemd's own notes and private directories of units, and the drop-in above, go with the boot
+    # systemd's own notes and private directories of units go with the boot
     find = ["find", "/etc", "/lib", "/run", "/usr", "/var", "-xdev", "-name", "*miros*"]
     find += [
         word
