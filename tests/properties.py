@@ -4,7 +4,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-EXAMPLES = int(os.environ.get("MIROSD_EXAMPLES", "20000"))
+USUAL_EXAMPLES = 20_000
+EXAMPLES = int(os.environ.get("MIROSD_EXAMPLES", USUAL_EXAMPLES))
 
 TOTAL = settings(
     max_examples=EXAMPLES,

@@ -37,12 +37,9 @@ def _guided(target: Target, minutes: float, seed: int, found: Path) -> int:
 
 
 def _blind(target: Target, minutes: float, seed: int, found: Path) -> int:
-    search, until_s = Search(target, seed), time.monotonic() + minutes * 60
+    search = Search(target, seed)
     findings: dict[str, Finding] = {}  # one of each kind, the shortest
-    while time.monotonic() < until_s:
-        finding = search.step()
-        if finding is None:
-            continue
+    for finding in search.findings(minutes * 60):
         kind = finding.what.strip().splitlines()[-1][:80]
         if kind not in findings or len(finding.data) < len(findings[kind].data):
             findings[kind] = finding

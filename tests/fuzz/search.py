@@ -5,8 +5,9 @@ Coverage guides it where atheris is installed (guided.py); else the dice do, and
 
 import random
 import signal
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -59,15 +60,25 @@ def check(target: Target, data: bytes, max_run_s: float = MAX_RUN_S) -> Finding 
 class Search:
     """Mutates a target's corpus for ever.
 
+    Args:
+        clock: monotonic seconds.
+
     Attributes:
         runs: how many inputs there were.
     """
 
-    def __init__(self, target: Target, seed: int) -> None:
-        self._target, self._dice = target, random.Random(seed)
+    def __init__(self, target: Target, seed: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._target, self._dice, self._clock = target, random.Random(seed), clock
         self._pool = list(target.corpus().values())
         self._mutator = Mutator(target.words, target.max_bytes, self._dice)
         self.runs = 0
+
+    def findings(self, seconds: float, least_runs: int = 0) -> Iterator[Finding]:
+        """Search for so long, and for so many inputs however slow the machine is; which come next, the seed decides."""
+        until_s, until_run = self._clock() + seconds, self.runs + least_runs
+        while self._clock() < until_s or self.runs < until_run:
+            if (finding := self.step()) is not None:
+                yield finding
 
     def step(self) -> Finding | None:
         """Try one input more."""
