@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
+from mirosctl.counter_texts import CODES
 from mirosd.bridge.body import Verdict
 from mirosd.bridge.dead_letters import REASONS
 from mirosd.bridge.screening import REFUSALS
@@ -59,3 +62,51 @@ def test_every_counter_is_documented() -> None:
 def test_what_is_documented_is_counted() -> None:
     """A counter that is gone is explained no more."""
     assert set() == documented() - {name for name, _ in counted()}
+
+
+CODED = {
+    "RemoteProtocolError": "malformed",
+    "DaemonRefusedError": "",
+    "NotPermittedError": "not_permitted",
+    "KeysError": "",
+    "Failed": "",
+    "close": "",
+    "_report": "",
+}
+"""Calls that say a code, by a word, or a text of their own; and the code of one that says none."""
+SOURCES = {
+    "unopened_*": ["mirosd/core/envelope.py", "mirosd/core/seal.py"],
+    "control_*": ["mirosd/core/envelope.py", "mirosd/core/seal.py", "mirosd/core/control_messages.py"],
+    "lan_*": ["mirosd/core/probe.py"],
+    "session_* refused_*": [
+        *("mirosd/localapi", "mirosd/view.py", "mirosd/lan_view.py", "mirosd/core/node_names.py"),
+        *("mirosd/core/addresses.py", "mirosd/core/interest.py", "mirosd/bridge/snooping.py"),
+        *("mirosd/core/key_ring.py", "mirosd/bridge/key_desk.py", "mirosd/backends/ring_file.py"),
+        *("client/mirosd_client/wire.py", "client/mirosd_client/record.py", "client/mirosd_client/messages.py"),
+    ],
+}
+"""Where the codes of families are said. Which of a connection's end it, and which only a request, the source does not
+show in one place."""
+
+
+def said(source: str) -> Iterator[str]:
+    """Give each code that a file, or those of a folder, say."""
+    path = ROOT / source
+    for each in path.rglob("*.py") if path.is_dir() else [path]:
+        for node in ast.walk(ast.parse(each.read_text())):
+            match node:
+                case ast.Call(ast.Name(name) | ast.Attribute(attr=name), args, words) if name in CODED:
+                    texts = [word.value for word in words if word.arg == "code"] or args
+                    codes = [text.value for text in texts if isinstance(text, ast.Constant)]
+                    found = [code for code in codes if isinstance(code, str) and re.fullmatch("[a-z_]+", code)]
+                    yield from found or filter(None, [CODED[name]])
+                case ast.Assign([ast.Name("code")], ast.Constant(str(code))):
+                    yield code
+
+
+@pytest.mark.parametrize("families", SOURCES)
+def test_the_codes_of_a_family_are_those_of_the_source(families: str) -> None:
+    """So that monitoring has a series of each from the start."""
+    listed = [code for family in families.split() for code in CODES[family]]
+
+    assert {code for source in SOURCES[families] for code in said(source)} == set(listed)

@@ -47,6 +47,15 @@ ROWS = """
 """  # noqa: E501 -- as they stand there, so that they can be copied
 """counter | unit | when; `*` stands for the code of an error."""
 
+CODE_ROWS = """
+| `unopened_*` | `forged`, `malformed`, `unknown_key`, `version` |
+| `control_*` | `forged`, `malformed`, `unknown_key`, `version` |
+| `session_*` | `already_connected`, `cut_off`, `follow`, `foreign_client`, `foreign_source`, `frame_too_large`, `frame_type`, `hello_expected`, `hello_timeout`, `malformed`, `no_key`, `not_permitted`, `record_count`, `rights_changed`, `secret`, `sequence`, `slow_reader`, `subscription`, `too_large`, `too_many_connections`, `too_many_receipts`, `unexpected_frame`, `unexpected_message`, `version` |
+| `refused_*` | `address`, `bad_arguments`, `bad_key`, `binding_key`, `follows`, `hosts_unchanged`, `internal`, `key_retired`, `keys_not_stored`, `lan_off`, `network`, `no_key`, `not_permitted`, `peer_ambiguous`, `peer_stays`, `peer_unknown`, `search_not_begun`, `too_many_asks`, `too_many_keys`, `too_many_recalls`, `too_many_subscriptions`, `too_many_watches`, `unknown_verb` |
+| `lan_*` | `forged`, `malformed`, `unknown_key` |
+"""  # noqa: E501 -- likewise
+"""family | codes."""
+
 PLURALS = {"body": "bodies", "address": "addresses"}
 
 
@@ -68,6 +77,11 @@ COUNTERS = {
     counter: _metric(counter, unit, when) for counter, unit, when in re.findall(r"\| `(.+?)` \| (.+?) \| (.+) \|", ROWS)
 }
 """By the daemon's names."""
+
+CODES = {
+    family: tuple(re.findall("`([a-z_]+)`", codes)) for family, codes in re.findall(r"\| `(.+?)` \| (.+) \|", CODE_ROWS)
+}
+"""What `*` stands for in each family; a newer daemon may have others beside."""
 
 
 def counter_metric(counter: str) -> CounterMetric | None:

@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from mirosctl.counter_texts import COUNTERS, counter_metric
+from mirosctl.counter_texts import CODES, COUNTERS, counter_metric
 
 STATES = ("starting", "ready", "degraded", "stopping")
 PEER_STATES = (
@@ -115,7 +115,7 @@ def _durations(figures: Answer) -> Iterator[Metric]:
     yield _histograms("delivery_age_seconds", text, ("network",), _by_name(figures["delivery_age"]))
     text = "of heartbeats, to each peer and back"
     yield _histograms("heartbeat_round_trip_seconds", text, (), [((), figures["heartbeat_round_trip"])])
-    text = "how late the daemon comes to what is due, each second while it has peers"
+    text = "how late the daemon comes to what is due: each second while it has peers, else a few times a minute"
     yield _histograms("loop_lag_seconds", text, (), [((), figures["loop_lag"])])
 
 
@@ -146,7 +146,10 @@ def _charts(charts: list[Answer]) -> Iterator[Metric]:
 
 def _counters(counters: dict[str, int]) -> Iterator[Metric]:
     """Give what the daemon counts, at 0 too: from nothing to 1 is no increase to Prometheus."""
-    families: dict[str, list[tuple[tuple[str, ...], float]]] = {metric.name: [] for metric in COUNTERS.values()}
+    families: dict[str, list[tuple[tuple[str, ...], float]]] = {
+        metric.name: [((code,), 0) for code in CODES[counter]] if counter in CODES else [((), 0)]
+        for counter, metric in COUNTERS.items()
+    }
     unknown = []
     for counter, count in counters.items():
         metric = counter_metric(counter)
@@ -155,9 +158,7 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
         else:
             families[metric.name].append(((metric.code,) if metric.code else (), count))
     for counter, metric in COUNTERS.items():
-        is_family = counter.endswith("*")
-        rows = families[metric.name] or ([] if is_family else [((), 0)])
-        yield _counts(metric.name, metric.text, ("code",) if is_family else (), rows)
+        yield _counts(metric.name, metric.text, ("code",) if counter in CODES else (), families[metric.name])
     yield _counts("mirosd_other", "a counter that this mirosctl does not know", ("counter",), unknown)
 
 

@@ -5,17 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from mirosctl.counter_texts import COUNTERS, ROWS, CounterMetric, counter_metric
+from mirosctl.counter_texts import CODE_ROWS, CODES, COUNTERS, ROWS, CounterMetric, counter_metric
 from tests.test_counters import documented
 
 PAGE = Path(__file__).parents[2] / "docs" / "counters.md"
 
 
 def test_the_texts_are_those_of_the_page() -> None:
-    """Where this fails, copy the rows of docs/counters.md, as they stand there, into counter_texts.ROWS."""
+    """Where this fails, copy the rows of docs/counters.md, as they stand there, into counter_texts."""
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
 
-    assert rows == ROWS.strip().splitlines()
+    assert rows == [*ROWS.strip().splitlines(), *CODE_ROWS.strip().splitlines()]
+
+
+def test_every_family_has_codes() -> None:
+    """And nothing else has."""
+    assert {name for name in COUNTERS if name.endswith("*")} == set(CODES)
+    assert {family: tuple(sorted(set(codes))) for family, codes in CODES.items()} == CODES
 
 
 def test_every_counter_is_a_metric_of_its_own() -> None:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from mirosctl.counter_texts import COUNTERS
+from mirosctl.counter_texts import CODES, COUNTERS
 from mirosctl.metrics_text import PEER_STATES, STATES, Exposition
 from mirosd.core.broker import Incoming, Outcome
 from mirosd.core.measures import Measures
@@ -32,7 +32,7 @@ STATUS: dict[str, Any] = {
     "version": "0.1.0",
     "uptime_s": 7.25,
     "producer_sets": [OWN, THERE],
-    "counters": {"overflow": 5, "unopened_forged": 2, "invented": 3},
+    "counters": {"overflow": 5, "unopened_forged": 2, "unopened_invented": 1, "invented": 3},
 }
 PEER = {
     "node": "cd" * 16,
@@ -108,6 +108,8 @@ def test_what_happened_can_be_read() -> None:
         ("mirosd_overflow_events_total",): 5,
         ("mirosd_expired_events_total",): 0,
         ("mirosd_unopened_bodies_total", "forged"): 2,
+        ("mirosd_unopened_bodies_total", "invented"): 1,
+        ("mirosd_unopened_bodies_total", "unknown_key"): 0,
         ("mirosd_other_total", "invented"): 3,
     }.items() <= found.items()
     assert ("mirosd_peer_round_trip_seconds", "", "10.0.0.9") not in found, "what is not known is not 0"
@@ -127,8 +129,15 @@ def test_a_histogram_is_cumulative() -> None:
     assert 0 == found["mirosd_loop_lag_seconds_count",]
 
 
-def test_every_metric_says_what_it_is() -> None:
-    """HELP and TYPE before it, in names the unit, `_total` where it only rises, and nowhere else."""
+TYPES = ("counter", "gauge", "histogram", "summary")
+SHORT_UNITS = ("s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d")
+OTHER_UNITS = re.compile(
+    r"(pico|nano|micro|milli|centi|kilo|mega|giga|tera|kibi|mebi|gibi)[a-z]+|minutes|hours|days|bits"
+)
+
+
+def test_the_metrics_are_as_promtool_wants_them() -> None:
+    """The rules of `promtool check metrics` (client_golang, testutil/promlint/validations); and all are mirosd's."""
     text = Exposition(answered(sessions=[{"program": "p", "unsent_bytes": 0}]), [PEER]).text()
     helped = [line.split(" ")[2] for line in text.splitlines() if line.startswith("# HELP")]
     kinds = dict(line.split(" ")[2:4] for line in text.splitlines() if line.startswith("# TYPE"))
@@ -137,15 +146,21 @@ def test_every_metric_says_what_it_is() -> None:
     assert {"counter", "gauge", "histogram"} == set(kinds.values())
     for family in text_string_to_metric_families(text):
         assert family.documentation, family.name
+        labels = {label for sample in family.samples for label in sample.labels}
+        assert "quantile" not in labels
+        assert ("le" in labels) is (family.type == "histogram"), family.name
     for name, kind in kinds.items():
-        assert name.startswith("mirosd_")
-        assert (kind == "counter") is name.endswith("_total"), name
-        assert kind != "histogram" or name.endswith("_seconds"), name
-        assert not name.endswith(("_ms", "_s", "_kb", "_count", "_sum", "_bucket")), name
+        assert re.fullmatch("mirosd(_[a-z]+)+", name), "no capitals, no colons"
+        words = name.split("_")
+        assert (kind == "counter") is (words[-1] == "total"), name
+        assert (kind == "histogram") <= (words[-1] == "seconds"), name
+        assert words[-1] not in ("count", "sum", "bucket"), name
+        assert set() == {*words}.intersection((*TYPES, *SHORT_UNITS)), name
+        assert [] == [word for word in words if OTHER_UNITS.fullmatch(word)], name
 
 
 def test_every_counter_of_the_daemon_appears() -> None:
-    """All that the daemon's source counts: at 0 before it has counted any, a family by its HELP."""
+    """All that the daemon's source counts: at 0 before it has counted any, a family by each of its codes."""
     text = Exposition(answered({**STATUS, "counters": {}})).text()
     found = read(text)
     counters = {name for name, _ in counted()}
@@ -153,7 +168,8 @@ def test_every_counter_of_the_daemon_appears() -> None:
     for counter in counters:
         metric = COUNTERS[counter]
         assert f"# HELP {metric.name}_total {metric.text}\n" in text
-        assert counter.endswith("*") or found[f"{metric.name}_total",] == 0
+        for code in CODES.get(counter, [None]):
+            assert 0 == found[f"{metric.name}_total", *filter(None, [code])]
 
 
 def test_names_that_cannot_be_told_apart_are_one_series() -> None:
