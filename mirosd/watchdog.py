@@ -2,7 +2,8 @@
 
 In each round every chart is asked by a call in its own queue, and has answered when that call finds the queue empty
 behind it. So a thread that has ended, a handler that never returns and a chart that floods itself all show as the same
-silence, and the watchdog says which it is. The round itself runs on the loop: one that hangs has none.
+silence, and the watchdog says which it is. The round itself runs on the loop: one that hangs has none. How late it
+comes is measured, on a host without heartbeats too.
 
     round: all have answered the last one -> keep-alive to the service manager; somebody has not -> `chart_stuck`
 
@@ -53,8 +54,13 @@ class Watchdog:
         """The names of the charts that have still to answer the last round."""
         return {chart.name for chart in self._charts if not chart.has_answered}
 
+    def _come(self, due_s: float) -> None:
+        self._board.measures.lag_s.add(self._loop.time() - due_s)
+        self._round()
+
     def _round(self) -> None:
-        self._timer = self._loop.call_later(self._round_s, self._round)
+        due_s = self._loop.time() + self._round_s
+        self._timer = self._loop.call_at(due_s, self._come, due_s)
         for chart in self._charts:
             self._look(chart)
         if stuck := [f"{chart.name}: {chart.trouble}" for chart in self._charts if chart.trouble]:

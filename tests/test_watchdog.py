@@ -106,6 +106,23 @@ def of_charts(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [line for line in lines if line["event"].startswith("chart_")]
 
 
+def test_a_loop_that_was_busy_is_late() -> None:
+    """By so much as what kept it took; there is one look with each round, whoever waits for it or not."""
+
+    async def test() -> None:
+        with watched() as watch:
+            loop = asyncio.get_running_loop()
+            loop.call_at(loop.time() + ROUND_S - 0.1, loop.spend, 0.5)  # type: ignore[attr-defined]
+            await watch.next_round()
+            await watch.next_round()
+            lag_s = watch.board.measures.lag_s
+
+            assert 2 == sum(lag_s.counts)
+            assert pytest.approx(0.4) == lag_s.sum_s
+
+    run_virtually(test())
+
+
 def test_a_daemon_whose_charts_rest_is_kept_alive() -> None:
     """Each round brings a keep-alive, four in the time that the manager waits, and no line of the log."""
 

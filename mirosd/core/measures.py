@@ -63,7 +63,7 @@ class Measures:
         answer_s: from publishing a body to the broker's answer, by network.
         age_s: of a body's oldest event as it is given to a program, by network; by the clock of the host that sent it.
         round_trip_s: of heartbeats, to peers and back. They carry whole milliseconds.
-        lag_s: how late the loop came to the heartbeats of each second; of a host without peers there is none.
+        lag_s: how late the loop came to the heartbeats of each second, and to the watchdog's rounds.
     """
 
     def __init__(self, wall_s: Callable[[], float]) -> None:
