@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mirosd import alone
 from mirosd.backends.key_files import read_password
-from mirosd.core.addresses import AMQP_PORT, HostPort, parse_host
+from mirosd.core.addresses import AMQP_PORT, HostPort, amqp_url, parse_host
 from mirosd.core.broker import BrokerAddress
 from mirosd.core.setting_checks import AMQPS_PORT, broker_address
 from mirosd.core.settings import Settings
@@ -51,6 +51,10 @@ class Accounts:
         """Give where and as whom to reach a peer's broker, from a hosts-file entry."""
         host, port = parse_host(text)
         return self.at(host, port or self.peer_port)
+
+    def url_at(self, host: str) -> str:
+        """Give the URL of a peer's broker, from a hosts-file entry, for people: without the account."""
+        return amqp_url(host, self.peer_port, tls=self._peers.tls)
 
     def told(self, lan_addresses: Sequence[str]) -> tuple[str, ...]:
         """Give where others reach the own broker, as sealed answers and heartbeats tell it.

@@ -105,6 +105,7 @@ class Daemon:
                 local_hosts_file=str(Path(settings.state_dir) / "hosts.json"),
                 lan_cache_file=str(Path(settings.state_dir) / "lan_cache.json"),
                 peer_port=member.accounts.peer_port,
+                url_of=member.accounts.url_at,
                 peers_file=str(Path(settings.state_dir) / "peers.json"),
                 aliens=settings.discovery.aliens,
                 wall_s=lambda: self._wall_ms() / 1000,

@@ -31,6 +31,7 @@ class Discovery:
         retire: told the node that is owed nothing any more. Both are called in a chart's thread.
         hosts_file: the operator's list; local_hosts_file: what `mirosctl hosts` changes.
         lan_cache_file: what was found on the LAN. peer_port: of a broker that is written without one.
+        url_of: gives the URL of the broker at a host, as hosts files write it.
         peers_file: what people decided of single nodes; aliens, wall_s, on_standing: as in PeerChart.
         on_listed: as in ManNetChart.
     """
@@ -51,6 +52,7 @@ class Discovery:
         local_hosts_file: str,
         lan_cache_file: str,
         peer_port: int,
+        url_of: Callable[[str], str],
         peers_file: str,
         aliens: str,
         wall_s: Callable[[], float],
@@ -77,6 +79,7 @@ class Discovery:
             local_file_path=local_hosts_file,
             prober=prober,
             board=board,
+            url_of=url_of,
             on_listed=on_listed,
         )
         self.lan_recce = LanRecceChart(
@@ -91,9 +94,7 @@ class Discovery:
             peer_port=peer_port,
         )
         self.lan_cache = CacheFileChart(lan_cache_file, files, parse=parse_lan_cache)
-        self.lan = LanChart(
-            lan_cache_file, board=board, time_out_in_minutes=lan_settings.cache_minutes, peer_port=peer_port
-        )
+        self.lan = LanChart(lan_cache_file, board=board, time_out_in_minutes=lan_settings.cache_minutes, url_of=url_of)
         self._who_answer = (
             self.decisions,
             self.hosts,

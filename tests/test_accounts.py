@@ -66,6 +66,7 @@ def test_peers_are_reached_by_tls(url: str, peers: dict[str, Any], is_tls: bool,
 
     assert (is_tls, port) == (lambda at: (at.tls, at.port))(both.at_host("a.name"))
     assert (port, told) == (both.peer_port, both.told_port)
+    assert f"{'amqps' if is_tls else 'amqp'}://a.name:{port}/" == both.url_at("a.name")
     assert (f"10.0.0.7:{told}",) == both.told(LAN[:1])
     assert both.is_tls is ("amqps" in url or is_tls)
 

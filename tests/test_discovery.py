@@ -8,6 +8,7 @@ import pytest
 
 from mirosd.alone import SilentLan
 from mirosd.backends.files import DiskFileStore
+from mirosd.core.addresses import amqp_url
 from mirosd.core.settings import LanSettings
 from mirosd.discovery import Discovery
 from mirosd.names import SystemNames
@@ -52,6 +53,7 @@ def discover(tmp_path):
             local_hosts_file=str(tmp_path / "hosts.json"),
             lan_cache_file=str(tmp_path / "lan_cache.json"),
             peer_port=5672,
+            url_of=amqp_url,
             peers_file=str(tmp_path / "peers.json"),
             aliens="allow",
             wall_s=lambda: 1e9,

@@ -27,8 +27,10 @@ Always: no password in any of them; an empty result is never taken from the cach
         found one by one are one write; with cache_minutes 0 the search is made at each start
 """
 
+from collections.abc import Callable
+
 from mirosd.charts import HANDLED, Engine, Status, state
-from mirosd.core.addresses import AMQP_PORT, HostPort, amqp_url, parse_host
+from mirosd.core.addresses import amqp_url
 from mirosd.core.cache_document import MAX_HOSTS, lan_cache_text, merge
 from mirosd.core.shown import Board, LanCache
 from mirosd.payloads import (
@@ -55,7 +57,7 @@ class LanChart(Chart):
     Args:
         cache_file_path: the file of a CacheFileChart that parses LAN caches and was started before.
         time_out_in_minutes: how old the cache may be, whatever the file says; 0: it never counts.
-        peer_port: of a broker that is written without one.
+        url_of: gives the URL of the broker at an address.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class LanChart(Chart):
         *,
         board: Board,
         time_out_in_minutes: float = 30.0,
-        peer_port: int = AMQP_PORT,
+        url_of: Callable[[str], str] = amqp_url,
         live_trace: bool = False,
         live_spy: bool = False,
     ) -> None:
@@ -76,7 +78,7 @@ class LanChart(Chart):
         self._new: list[LanHostFoundPayload] = []
         self._board = board
         self._minutes = time_out_in_minutes
-        self._peer_port = peer_port
+        self._url_of = url_of
         self._cached: tuple[str, ...] | None = None  # what the file holds; None: unknown
         self._expiry: str | None = None
         self._due: str | None = None
@@ -172,7 +174,7 @@ class LanChart(Chart):
         if new:
             payload = ConnectionDiscoveryPayload(
                 hosts=tuple(found.ip_address for found in new),
-                amqp_urls=tuple(self._amqp_url(found.ip_address) for found in new),
+                amqp_urls=tuple(self._url_of(found.ip_address) for found in new),
                 dispatcher=str(self.name),
                 introductions=tuple(found.introduction for found in new),
                 sources=tuple(found.source for found in new),
@@ -182,15 +184,11 @@ class LanChart(Chart):
     def _write(self, addresses: tuple[str, ...], *, time_out_in_minutes: float) -> None:
         self.cancel_event(self._due)
         self._due = None
-        urls = map(self._amqp_url, addresses)
+        urls = map(self._url_of, addresses)
         text = lan_cache_text(addresses, urls, time_out_in_minutes=time_out_in_minutes)
         payload = CacheWritePayload(text, self.cache_file_path)
         self.publish(Event(signal=Public.CACHE_FILE_WRITE, payload=payload))
         self.read_cache()
-
-    def _amqp_url(self, address: str) -> str:
-        host, port = parse_host(address)
-        return amqp_url(HostPort(host, port or self._peer_port))
 
     def _arm_write(self, after_s: float) -> None:
         self.cancel_event(self._due)

@@ -61,6 +61,7 @@ class ManNetChart(Chart):
         routing_key, exchange_name: what a scout proves a host for.
         cache_file_path: the operator's hosts file; local_file_path: the one that add_host() and remove_host()
             change. Each is the file of a CacheFileChart that parses hosts and was started before.
+        url_of: gives the URL of a host's broker.
         on_listed: told the hosts that are listed, before any of them is scouted. Called in this chart's thread.
     """
 
@@ -73,6 +74,7 @@ class ManNetChart(Chart):
         local_file_path: str,
         prober: Prober,
         board: Board,
+        url_of: Callable[[str], str] = amqp_url,
         on_listed: Callable[[tuple[str, ...]], None] = lambda _hosts: None,
         dice: Dice = random.random,
         live_trace: bool = False,
@@ -84,6 +86,7 @@ class ManNetChart(Chart):
         self.lists = HostsLists(cache_file_path, local_file_path)
         self.candidates: dict[str, RecceNode] = {}
         self._prober, self._board, self._on_listed, self._dice = prober, board, on_listed, dice
+        self._url_of = url_of
         self._waiting: dict[str, None] = {}  # an ordered set: whose turn is next
         self._failures: dict[str, int] = {}  # in a row, by host
         self._timers: dict[str, str | None] = {}  # scout_again, by host
@@ -189,7 +192,7 @@ class ManNetChart(Chart):
         if live:
             payload = ConnectionDiscoveryPayload(
                 hosts=tuple(live),
-                amqp_urls=tuple(amqp_url(parse_host(host)) for host in live),
+                amqp_urls=tuple(self._url_of(host) for host in live),
                 dispatcher=str(self.name),
                 introductions=tuple(live.values()),
                 sources=("manual",) * len(live),

@@ -68,10 +68,15 @@ def parse_host(text: str) -> HostPort:
     return HostPort(host, port)
 
 
-def amqp_url(host: HostPort) -> str:
-    """Give the host's AMQP URL for people and caches: no user, no password, the default virtual host."""
-    name = quote(host.host, safe="[]:._-")  # a zone's % becomes %25, RFC 6874
-    return f"amqp://{f'[{name}]' if ':' in name else name}:{host.port or AMQP_PORT}/"
+def amqp_url(host: str, default_port: int = AMQP_PORT, *, tls: bool = False) -> str:
+    """Give the AMQP URL of a host's broker, for people and caches: no user, no password, the default virtual host.
+
+    Raises:
+        AddressError: as `parse_host`.
+    """
+    name, port = parse_host(host)
+    name = quote(name, safe="[]:._-")  # a zone's % becomes %25, RFC 6874
+    return f"amqp{'s' * tls}://{f'[{name}]' if ':' in name else name}:{port or default_port}/"
 
 
 def _ipv6(text: str) -> str:

@@ -68,15 +68,10 @@ def parse_hosts(text: str) -> Document:
         raise DocumentError(*_place(text, "hosts"), '"hosts" must be there, and be a list')
     if len(listed) > MAX_HOSTS:
         raise DocumentError(*_place(text, "hosts"), f"{len(listed)} hosts; at most {MAX_HOSTS}")
-    hosts = []
     for entry in listed:
         if not isinstance(entry, str):
             raise DocumentError(*_place(text, "hosts"), f"every host is a text, not {json.dumps(entry)[:40]}")
-        try:
-            hosts.append(str(parse_host(entry)))
-        except AddressError as exc:
-            raise DocumentError(*_place(text, entry), str(exc)) from exc
-    return {"hosts": list(dict.fromkeys(hosts))}
+    return {"hosts": _spelled(listed, text)}
 
 
 def parse_lan_cache(text: str) -> Document:
@@ -85,18 +80,30 @@ def parse_lan_cache(text: str) -> Document:
     An account in a URL (the ancestor's files hold one) is left out.
 
     Raises:
-        DocumentError: an entry has another type.
+        DocumentError: an entry has another type, or an address is none.
     """
     document: Document = {"addresses": [], "amqp_urls": [], "time_out_in_minutes": 0} | parse_object(text)
     for name in ("addresses", "amqp_urls"):
         entries = document[name]
         if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
             raise DocumentError(*_place(text, name), f'"{name}" must be a list of texts')
+    document["addresses"] = _spelled(document["addresses"], text)
     document["amqp_urls"] = [_ACCOUNT.sub("", url) for url in document["amqp_urls"]]
     minutes = document["time_out_in_minutes"]
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 <= minutes < float("inf"):
         raise DocumentError(*_place(text, "time_out_in_minutes"), '"time_out_in_minutes" must be a number from 0')
     return document
+
+
+def _spelled(hosts: Iterable[str], text: str) -> list[str]:
+    """Give every host in its one spelling, none twice; DocumentError with the place in `text` of one that is none."""
+    spelled = []
+    for host in hosts:
+        try:
+            spelled.append(str(parse_host(host)))
+        except AddressError as exc:
+            raise DocumentError(*_place(text, host), str(exc)) from exc
+    return list(dict.fromkeys(spelled))
 
 
 def hosts_text(hosts: Iterable[str]) -> str:

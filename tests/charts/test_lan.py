@@ -311,14 +311,27 @@ def test_people_see_the_cache_with_its_age():
     )
 
 
-def test_a_broker_without_a_port_is_at_the_peers_port():
-    """What a setting makes of an address stands in its URL."""
-    play = Play(peer_port=5673)
-    play.find(HOST, "[fe80::1%eth0]:5672")
+def test_a_cache_with_an_address_that_is_none_is_made_anew():
+    """Whoever wrote it: the chart has no fault, and says what was wrong."""
+    play = Play(HOST, "not a host")
+    assert "not a host" in play.board.lan_cache.problem
+    play.find(HOST)
+    play.elapse(WRITE_AGAIN_S)
 
-    assert [("amqp://10.0.0.7:5673/", "amqp://[fe80::1%25eth0]:5672/")] == [
+    assert [HOST] == play.written[-1]
+    assert "" == play.board.lan_cache.problem
+
+
+def test_a_url_is_as_the_settings_make_it():
+    """In what is published, and in the cache."""
+    play = Play(url_of=lambda host: f"url of {host}")
+    play.find(HOST, "[fe80::1%eth0]:5672")
+    play.chart.write_cache((HOST,))
+
+    assert [(f"url of {HOST}", "url of [fe80::1%eth0]:5672")] == [
         discovery.amqp_urls for discovery in play.said(Public.CONNECTION_DISCOVERY)
     ]
+    assert [f"url of {HOST}"] == json.loads(play.said(Public.CACHE_FILE_WRITE)[-1].json)["amqp_urls"]
 
 
 def test_no_password_is_in_file_event_or_trace(capsys):

@@ -23,7 +23,7 @@ KEYS = ("heya.man", "miros.mesh.exchange")
 class Play:
     """The manual network with its two cache files, a fake disk and fake probes."""
 
-    def __init__(self, *hosts, local=(), start=True):
+    def __init__(self, *hosts, local=(), start=True, **arguments):
         self.files, self.prober, self.board = FakeFileStore(), FakeProber(), FakeBoard()
         self.reactor, self.bus = ManualReactor(), RecordingBus()
         if hosts:
@@ -31,7 +31,7 @@ class Play:
         if local:
             self.files.put(LOCAL, hosts_text(local))
         self.chart = ManNetChart(
-            *KEYS, LISTED, local_file_path=LOCAL, prober=self.prober, board=self.board, dice=lambda: 0.5
+            *KEYS, LISTED, local_file_path=LOCAL, prober=self.prober, board=self.board, dice=lambda: 0.5, **arguments
         )
         caches = [CacheFileChart(path, self.files, parse=parse_hosts) for path in (LISTED, LOCAL)]
         self.plays = [threadless(chart, self.reactor, self.bus) for chart in (*caches, self.chart)]
@@ -79,6 +79,14 @@ class Play:
 def test_structure():
     """Every state names its parent, and swallows nothing it does not know."""
     check_structure(Play(start=False).chart, [read_and_evaluate_network_details, evaluate_network])
+
+
+def test_a_url_is_as_the_settings_make_it():
+    """With TLS or without."""
+    play = Play("10.0.0.7", url_of=lambda host: f"url of {host}")
+    play.complete("10.0.0.7")
+
+    assert [("url of 10.0.0.7",)] == [each.amqp_urls for each in play.discoveries]
 
 
 def test_listed_hosts_are_scouted_and_the_proved_are_published():

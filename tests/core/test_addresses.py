@@ -80,4 +80,10 @@ def test_any_text_is_a_host_or_an_address_error(text):
 )
 def test_amqp_urls_have_a_port_and_no_user(text, url):
     """A URL is for people and caches; logging in is somebody else's."""
-    assert url == amqp_url(parse_host(text))
+    assert url == amqp_url(text)
+
+
+def test_an_amqp_url_says_that_there_is_tls():
+    """By its scheme; a port that is not written is the one that is given."""
+    assert "amqps://[::1]:5671/" == amqp_url("[::1]", 5671, tls=True)
+    assert "amqps://a.name:5700/" == amqp_url("a.name:5700", 5671, tls=True)

@@ -88,6 +88,12 @@ def test_a_lan_cache_of_other_types_is_a_fault(text):
         parse_lan_cache(text)
 
 
+def test_an_address_that_is_none_is_a_fault():
+    """It is found where it stands, and not when something is to be done with it."""
+    with pytest.raises(DocumentError, match=r"line 2 column 2: 'not a host' is not a host"):
+        parse_lan_cache('{"addresses": ["10.0.0.7",\n "not a host"]}')
+
+
 def test_what_is_written_can_be_read():
     """Both documents survive the way to the disk and back, sorted and indented as in the seeds."""
     assert {"hosts": ["b", "a"]} == parse_hosts(hosts_text(["b", "a"]))
