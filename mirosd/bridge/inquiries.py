@@ -27,10 +27,14 @@ R = TypeVar("R")
 
 
 class Recollection(NamedTuple):
-    """How many programs will answer a recall, or why none will: `policy`, `no_key`, `busy` or `unanswered`."""
+    """How many programs will answer a recall, or why none will: `policy`, `no_key`, `busy` or `unanswered`.
+
+    `name`: what a peer that has answered calls itself.
+    """
 
     sources: int
     refused: str = ""
+    name: str = ""
 
 
 class Inquiries:
@@ -81,9 +85,9 @@ class Inquiries:
                 since_s=recall.since_s,
             )
             recalled = await self._put(node, question, Recalled)
-            return (
-                Recollection(0, "unanswered") if recalled is None else Recollection(recalled.sources, recalled.refused)
-            )
+            if recalled is None:
+                return Recollection(0, "unanswered")
+            return Recollection(recalled.sources, recalled.refused, recalled.name)
 
         return await _of_each(nodes, ask)
 
@@ -97,10 +101,11 @@ class Inquiries:
             self._board.count("recalls_refused")
             return None
         recall = Recall(question.id, question.what, question.network, question.dial, question.since_s)
-        sources, refused = self.recall_here(question.node, recall)
-        if refused:
+        here = self.recall_here(question.node, recall)
+        if here.refused:
             self._board.count("recalls_refused")
-        recalled = Recalled(node=self._me, nonce=question.nonce, sources=sources, refused=refused)
+        name = self._challenger.identity.name
+        recalled = Recalled(node=self._me, nonce=question.nonce, sources=here.sources, refused=here.refused, name=name)
         return self._seal(recalled, ANSWER_KEY)
 
     @property

@@ -69,9 +69,9 @@ class Snooping:
         self.remote = remote
         self.said = NOTHING
         self._heartbeats, self._inquiries, self._sets, self._board = control.heartbeats, control.inquiries, sets, board
-        self._node = control.identity.node
+        self._name, self._node = control.identity.name, control.identity.node
         keys = [network for network in SNOOP_NETWORKS if NETWORKS[network] in envelopes]
-        self._interest, self._recalls = Interest(control.identity.name, self._node, remote, keys), OpenRecalls()
+        self._interest, self._recalls = Interest(self._name, self._node, remote, keys), OpenRecalls()
         self._clock = asyncio.get_running_loop().time
         self._sources: dict[Source, None] = {}  # an ordered set
         self._asked: Watching = {}
@@ -156,7 +156,7 @@ class Snooping:
         """Have every program of every host that the dial takes send what it has.
 
         Gives a row {host, node, sources, refused} for each of the hosts: how many programs will answer, or the code
-        of why none will.
+        of why none will. A peer that has not said its name yet says itself whether it is meant.
 
         Raises:
             DaemonRefusedError: too_many_recalls, no_key.
@@ -169,14 +169,21 @@ class Snooping:
                 "id: draw a new id, and ask again in a few seconds",
             )
         hosts = self._hosts(recall.dial)
-        recall = replace(recall, dial=replace(recall.dial, hosts=[]))
         here = {self._node: self._recall_here(recall)} if any(host.node == self._node for host in hosts) else {}
         asked = [host.node for host in hosts if host.node != self._node]
         recollections = here | await self._inquiries.recall(recall, asked)
-        return [{"host": host.name, "node": host.node, **recollections[host.node]._asdict()} for host in hosts]
+        rows = []
+        for host in hosts:
+            sources, refused, name = recollections[host.node]
+            name = name or host.name
+            if refused or recall.dial.takes_host(name, host.node):
+                rows.append({"host": name, "node": host.node, "sources": sources, "refused": refused})
+        return rows
 
     def _recall_for(self, node: str, recall: Recall) -> Recollection:
-        """A peer asks."""
+        """A peer asks; it may not know yet what we are called."""
+        if not recall.dial.takes_host(self._name, self._node):
+            return Recollection(0)
         if not self._interest.has_key(recall.network):
             return Recollection(0, "no_key")
         may_see_charts = recall.what == "charts" and self.remote != "off"
@@ -184,17 +191,19 @@ class Snooping:
             return Recollection(0, "policy")
         if not self._recalls.open(recall.id, node, recall.network, self._clock()):
             return Recollection(0, "busy")
-        return self._recall_here(replace(recall, dial=replace(recall.dial, hosts=[])))
+        return self._recall_here(recall)
 
     def _recall_here(self, recall: Recall) -> Recollection:
+        recall = replace(recall, dial=replace(recall.dial, hosts=[]))
         sources = list(self._sources)  # one that does not read is closed, and so detached, by the attempt
         for source in sources:
             source.recall(recall)
         return Recollection(len(sources))
 
     def _hosts(self, dial: Dial) -> list[HostRow]:
+        """Give the hosts that a dial takes, and those that nobody has heard yet: `remote` is "" then."""
         hosts = self._interest.hosts(self._heartbeats.peers)
-        return [host for host in hosts if dial.takes_host(host.name, host.node)]
+        return [host for host in hosts if not host.remote or dial.takes_host(host.name, host.node)]
 
     # --- where records go
 

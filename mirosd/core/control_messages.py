@@ -141,13 +141,17 @@ class Recalling(msgspec.Struct, tag="recalling", tag_field="type", frozen=True, 
 
 
 class Recalled(msgspec.Struct, tag="recalled", tag_field="type", frozen=True, kw_only=True):
-    """The answer of `node` to Recalling: how many ends will come, or the code of why nothing will."""
+    """The answer of `node`, whose name is `name`, to Recalling: how many ends will come, or the code of why none will.
+
+    None for no reason: the question's dial does not take this host.
+    """
 
     version: int = CONTROL_VERSION
     node: str
     nonce: str
     sources: Annotated[int, msgspec.Meta(ge=0)] = 0
     refused: str = ""
+    name: str = ""
 
 
 class Offering(msgspec.Struct, tag="offering", tag_field="type", frozen=True, kw_only=True):

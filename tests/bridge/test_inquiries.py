@@ -64,11 +64,11 @@ def ask(host: Host, *nodes: str) -> dict[str, Recollection]:
 
 
 def test_a_recall_arrives_as_it_was_asked() -> None:
-    """With who asks; the number of programs comes back."""
+    """With who asks; the number of programs comes back, and what the host is called."""
     a, b = Host(A, B), Host(B, A)
     a.other = b
 
-    assert {B: Recollection(2)} == ask(a, B)
+    assert {B: Recollection(2, "", "b")} == ask(a, B)
     assert [(A, RECALL)] == b.asked
     assert {} == b.board.counters
 
@@ -91,7 +91,7 @@ def test_a_refusal_is_told_and_counted() -> None:
     a.other = b
     b.inquiries.recall_here = lambda _node, _recall: Recollection(0, "policy")
 
-    assert {B: Recollection(0, "policy")} == ask(a, B)
+    assert {B: Recollection(0, "policy", "b")} == ask(a, B)
     assert {"recalls_refused": 1} == b.board.counters
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from mirosd.bridge.inquiries import Recollection
 from mirosd.bridge.producer_set import Proof
@@ -352,18 +353,46 @@ class TestRecalls:
         play(test, "off")
 
     def test_only_hosts_that_the_dial_takes_are_asked(self) -> None:
-        """A peer that has not been heard has its node id alone."""
+        """By their names, or beginnings of their node ids."""
 
         async def test(s: Scene) -> None:
             program = s.source()
             s.hear(PEER)
-            rows = await s.snooping.recall(
-                Recall("e" * 32, "charts", "snoop_trace", Dial(hosts=["h1", OTHER[:6]], charts=["a"]))
-            )
+            s.hear(OTHER)
+            by_name = replace(RECALL, dial=Dial(hosts=["h1"]))
+            by_id = replace(RECALL, id="e" * 32, dial=Dial(hosts=[OTHER[:6]]))
+            rows = [await s.snooping.recall(recall) for recall in (by_name, by_id)]
 
-            assert [OTHER, "h1"] == [row["host"] for row in rows]
-            assert [(Recall("e" * 32, "charts", "snoop_trace", Dial(charts=["a"])), [OTHER, PEER])] == s.asked
+            assert [["h1"], ["h2"]] == [[row["host"] for row in each] for each in rows]
+            assert [(by_name, [PEER]), (by_id, [OTHER])] == s.asked
             assert [] == program.recalls
+
+        play(test)
+
+    def test_who_has_not_said_its_name_says_whether_it_is_meant(self) -> None:
+        """A peer is one as soon as it is proved, and may be heard for the first time a second later."""
+
+        async def test(s: Scene) -> None:
+            s.answers = {PEER: Recollection(1, "", "h1"), OTHER: Recollection(0, "", "h2")}
+            recall = Recall("e" * 32, "charts", "snoop_trace", Dial(hosts=["h1"]))
+            rows = await s.snooping.recall(recall)
+
+            assert [(recall, [PEER, OTHER])] == s.asked
+            assert [{"host": "h1", "node": PEER, "sources": 1, "refused": ""}] == rows
+
+        play(test)
+
+    def test_a_recall_of_another_host_is_for_others(self) -> None:
+        """Who asks may not know yet what we are called; then no program here is asked, and none of it is refused."""
+
+        async def test(s: Scene) -> None:
+            program = s.source()
+            others, ours = Dial(hosts=["h1"]), Dial(hosts=[OWN[:6], "h7"], charts=["a"])
+
+            assert Recollection(0) == s.inquiries.recall_here(PEER, replace(RECALL, dial=others))
+            assert [] == program.recalls
+            assert Recollection(1) == s.inquiries.recall_here(PEER, replace(RECALL, dial=ours))
+            assert [RECALL] == program.recalls
 
         play(test)
 
