@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import click
@@ -76,6 +76,11 @@ def silent(recollection: Recollection) -> list[dict[str, Any]]:
             reason = host.refused or "programs"
             rows.append({"host": host.host, "node": host.node, "reason": reason, "programs": host.sources - answered})
     return rows
+
+
+def nobody_meant(hosts: Collection[str]) -> str:
+    """Give what to say when no host matches one of these globs; "" where there are none."""
+    return f"no host is meant by {', '.join(hosts)} (mirosctl peers lists them)" if hosts else ""
 
 
 def tell_missing(recollection: Recollection) -> None:

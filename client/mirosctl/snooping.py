@@ -20,6 +20,7 @@ from mirosctl.line_text import HostHues, line_fields, viewer_text
 from mirosctl.mermaid import Mermaid
 from mirosctl.options import Options
 from mirosctl.output import json_line
+from mirosctl.recalling import nobody_meant
 from mirosctl.recording import read_recording
 from mirosctl.snoop_options import Wanted
 from mirosd_client.dial import matches
@@ -32,6 +33,8 @@ from mirosd_client.wire import Network
 
 IDLE_S = 1.0
 """How often it is looked whether there is something to tell, while nothing comes."""
+NAMED_S = 3.0
+"""A peer says its name in each heartbeat, every second; two may be lost."""
 PIPE_ROWS = 50
 """A diagram in a file has its names repeated as on a large screen."""
 
@@ -87,9 +90,13 @@ class Shown:
         for text in texts:
             click.echo(f"warning: {printable(text)}", err=True)
 
-    def takes(self, line: SnoopLine) -> bool:
-        """Tell whether a line is wanted; a notice is none, it is told at once."""
-        is_here = not self._dial.hosts or line.host in self._hosts or matches(line.host, self._dial.hosts)
+    def takes(self, line: SnoopLine, *, is_asked: bool = False) -> bool:
+        """Tell whether a line is wanted; a notice is none, it is told at once.
+
+        Args:
+            is_asked: its host was asked for it, and so is wanted.
+        """
+        is_here = is_asked or not self._dial.hosts or line.host in self._hosts or matches(line.host, self._dial.hosts)
         if not is_here or not belongs(line.kind, self._network, is_traced=False):
             return False
         if line.kind == "notice":
@@ -144,22 +151,25 @@ def _watch(socket: str | None, network: Network, wanted: Wanted, shown: Shown) -
                 if isinstance(item, Lines):
                     for line in item.lines:
                         gaps.take(line, network)
-                    order.put((line for line in item.lines if shown.takes(line)), now_s)
+                    order.put((line for line in item.lines if shown.takes(line, is_asked=bool(item.recall))), now_s)
                 elif isinstance(item, HostWatched):
                     is_anybody_meant = shown.meet(item) or is_anybody_meant
                 elif isinstance(item, WatchOver):
                     ends_s = now_s + HOLD_S
                 if recall is not None and recall.is_over(now_s):
                     _tell_missing(recall, order, since_s, shown)
+                    is_anybody_meant = is_anybody_meant or bool(recall.hosts)
                     view.forget(recall)
                     recall = None
                     order.settle()
-                if wanted.hosts and not is_anybody_meant and ends_s is None and now_s - begun_s > IDLE_S:
-                    shown.warn(f"no host is meant by {', '.join(wanted.hosts)} (mirosctl peers lists them)")
+                if not is_anybody_meant and ends_s is None and now_s - begun_s > NAMED_S:
+                    shown.warn(nobody_meant(wanted.hosts))
                 shown.draw(order.due(now_s))
                 shown.warn_all(gaps.tell(now_s))
                 if item is None and not _has_reader():
                     return
+            if not is_anybody_meant:
+                shown.warn(nobody_meant(wanted.hosts))
         finally:
             shown.draw(order.rest())
             shown.warn_all(gaps.tell(time.monotonic(), is_last=True))

@@ -94,6 +94,15 @@ def test_trouble_has_columns_where_there_is_any(mesh: FakeDaemon, run: Run) -> N
     assert [row[-2:] for row in rows] == [["0", "0"], ["3", "4"]]
 
 
+def test_a_host_that_is_none_is_told(daemon: FakeDaemon, run: Run) -> None:
+    """Rather than an empty table alone."""
+    daemon.answers["recall"] = ([], {"sources": 0})
+    result = run("charts", "--host", "h9")
+
+    assert (0, 1) == (result.exit_code, len(result.stdout.splitlines()))
+    assert "warning: no host is meant by h9 (mirosctl peers lists them)\n" == result.stderr
+
+
 def test_json_has_all_that_is_known(mesh: FakeDaemon, run: Run) -> None:
     """Each field of a row, and nobody who was silent."""
     document = json.loads(run("charts", "--json").stdout)

@@ -125,6 +125,27 @@ def test_only_what_was(daemon: FakeDaemon, run: Run) -> None:
     until(lambda: daemon.unsubscribed == [1], what="the end of the queue for the answers")
 
 
+def test_a_host_is_meant_by_the_beginning_of_its_node_id(daemon: FakeDaemon, run: Run) -> None:
+    """Live and before: lines name their host alone, but only those of hosts that are meant were asked for."""
+    recalls(daemon, line(at=1))
+    daemon.answers["watch"] = ([host("h2", node="cd" * 16)], {})
+    daemon.heard["watch"] = [lines_record(line(at=2), line(at=3, host="h3"))]
+
+    assert 1 == len(run("trace", "--host", "cdcd", "--since", "10m", "--for", "0s").stdout.splitlines())
+    assert 2 == len(run("trace", "--host", "cdcd", "--since", "10m", "--for", "1s").stdout.splitlines())
+
+
+@pytest.mark.parametrize("since", [["--since", "10m", "--for", "0s"], ["--for", "1s"]])
+def test_a_host_that_is_none_is_told(daemon: FakeDaemon, run: Run, since: list[str]) -> None:
+    """Rather than nothing shown of it; once, also where it ends at once."""
+    daemon.answers |= {"recall": ([], {"sources": 0}), "watch": ([], {})}
+    daemon.heard["watch"] = []
+    result = run("trace", "--host", "h9", "--host", "x*", *since)
+
+    assert (0, "") == (result.exit_code, result.stdout)
+    assert "warning: no host is meant by h9, x* (mirosctl peers lists them)\n" == result.stderr
+
+
 def test_what_was_goes_before_what_is(daemon: FakeDaemon, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Live lines wait for all history, however long that takes to come."""
     monkeypatch.setattr("mirosctl.causal_order.HOLD_S", -1.0)

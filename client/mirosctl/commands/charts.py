@@ -11,7 +11,7 @@ import msgspec
 from mirosctl.known import complete_charts, complete_peers
 from mirosctl.options import Options, common_options
 from mirosctl.output import duration, live_table, show_json, show_json_line, show_table
-from mirosctl.recalling import chart_order, charts_of, silent, tell_missing
+from mirosctl.recalling import chart_order, charts_of, nobody_meant, silent, tell_missing
 from mirosctl.snoop_options import globs
 from mirosd_client.chart_row import ChartRow
 from mirosd_client.dial import Dial
@@ -57,6 +57,8 @@ def charts(options: Options, charts: tuple[str, ...], hosts: tuple[str, ...], wa
         show_json("charts", _document(rows, recollection))
         return
     tell_missing(recollection)
+    if hosts and not recollection.hosts:
+        click.echo(f"warning: {nobody_meant(hosts)}", err=True)
     columns = (*COLUMNS, *TROUBLE) if any(row.faults or row.dropped for row in rows) else COLUMNS
     show_table(columns, [_cells(row)[: len(columns)] for row in rows])
 
