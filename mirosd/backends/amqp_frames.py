@@ -25,6 +25,7 @@ DELIVER = b"\x00\x3c\x00\x3c"  # class 60, method 60
 _FRAME = struct.Struct(">BHI")  # type, channel, size of the payload
 _CONTENT = struct.Struct(">HHQH")  # class, weight, size of the body, flags of the properties
 _DELIVERED = struct.Struct(">QB")  # delivery tag, redelivered
+_TABLE_SIZE = struct.Struct(">I")
 _BASIC = 60
 
 _HEADERS, _DELIVERY_MODE, _CORRELATION_ID = 1 << 13, 1 << 12, 1 << 10
@@ -125,6 +126,8 @@ class Deliveries:
     def feed(self, data: bytes) -> None:
         """Take what came.
 
+        Whatever a sender may choose of a message makes no error here: a broker would bring it again and again.
+
         Raises:
             ValueError, struct.error, IndexError: this is no AMQP; and whatever pika and the takers raise.
         """
@@ -177,7 +180,7 @@ def _incoming(arriving: _Arriving) -> Incoming:
     tag, redelivered = _DELIVERED.unpack_from(method, offset)
     offset += _DELIVERED.size
     offset += 1 + method[offset]  # exchange
-    routing_key = method[offset + 1 : offset + 1 + method[offset]].decode()
+    routing_key = _text(method[offset + 1 : offset + 1 + method[offset]])
     headers, reply_to, correlation_id = _properties(arriving.header)
     body = arriving.parts[0] if len(arriving.parts) == 1 else b"".join(arriving.parts)
     return Incoming(tag, routing_key, body, bool(redelivered & 1), headers, reply_to, correlation_id)
@@ -193,14 +196,31 @@ def _properties(header: bytes) -> tuple[dict[str, Any] | None, str | None, str |
         if flags & flag:
             offset += 1 + header[offset]
     if flags & _HEADERS:
-        headers, offset = decode_table(header, offset)
+        headers, offset = _headers(header, offset)
     offset += bool(flags & _DELIVERY_MODE) + bool(flags & _PRIORITY)
     for n, flag in enumerate((_CORRELATION_ID, _REPLY_TO)):
         if flags & flag:
             end = offset + 1 + header[offset]
-            texts[n] = header[offset + 1 : end].decode()
+            texts[n] = _text(header[offset + 1 : end])
             offset = end
     return headers, texts[1], texts[0]
+
+
+def _headers(properties: bytes, offset: int) -> tuple[dict[str, Any] | None, int]:
+    """Give the headers, None for some that pika cannot read, and where they end."""
+    end = offset + _TABLE_SIZE.size + _TABLE_SIZE.unpack_from(properties, offset)[0]
+    try:
+        return decode_table(properties, offset)[0], end
+    except Exception:  # noqa: BLE001 -- the sender's word: a time beyond all years, an infinite number, and so on
+        return None, end
+
+
+def _text(data: bytes) -> str:
+    """Give a text; "" for bytes that are none, which nobody of ours sends and a broker hands on as they are."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _short(text: str) -> bytes:

@@ -115,6 +115,26 @@ def delivery(body):
     return pieces(spec.Basic.Deliver("t", 1, False, "e", "k"), spec.BasicProperties(), body)
 
 
+TIMELESS = b"T" + b"\xff" * 8 + b"\2iit\1"  # the year 584 billion; and another header, so that it is as long as a text
+ENDLESS = b"d" + b"\x7f\xf0" + bytes(6) + b"\2iit\1"
+UNKNOWN = b"?" + bytes(13)
+
+
+@pytest.mark.parametrize("header", [TIMELESS, ENDLESS, UNKNOWN])
+def test_what_a_sender_may_choose_ends_no_connection(header):
+    """Texts that are none and headers that nobody can read: a broker hands them on, and again after each reconnect."""
+    properties = spec.BasicProperties(headers={"h": "PLACEHOLD"}, reply_to="RPLY", correlation_id="CORR")
+    stream = pieces(spec.Basic.Deliver("t", 1, False, "e", "ROUT"), properties, b"body")
+    for place in (b"RPLY", b"CORR", b"ROUT"):
+        stream = stream.replace(place, b"\xffk\xc3\x28")
+    taken = []
+    deliveries = Deliveries(lambda _: None)
+    deliveries.takers[CHANNEL] = taken.append
+    deliveries.feed(stream.replace(b"S\0\0\0\x09PLACEHOLD", header) + delivery(b"next"))
+
+    assert [Incoming(1, "", b"body", False, None, "", ""), Incoming(1, "k", b"next", False, None, None, None)] == taken
+
+
 def test_a_channel_that_is_closed_is_pikas_again():
     """With what had begun to arrive on it: its number may be another channel's by then."""
     taken, left = [], []

@@ -5,15 +5,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from pika import BasicProperties, BlockingConnection, ConnectionParameters, PlainCredentials
 
 from mirosd.backends.amqp import AmqpConnector
 from mirosd.core.broker import BrokerAddress
-from mirosd.names import SystemNames
+from mirosd.names import SystemNames, node_routing_key
 from mirosd.signals import Private
 from mirosd_client.messages import Subscribe
 from mirosd_client.wire import Network
 from tests.bridge.rig import BridgedHost, Program, until
-from tests.lab.broker import PASSWORD, USER, Broker
+from tests.lab.broker import PASSWORD, PEERS_PASSWORD, PEERS_USER, USER, Broker
 
 pytestmark = pytest.mark.lab
 
@@ -224,6 +225,34 @@ def test_poison_is_counted_and_never_comes_back(broker: Broker) -> None:
         await until(lambda: {number for _, number in far.received} == {1, 2, 3}, "what came behind it")
 
         assert 4 == unopened()
+
+    run(broker, test)
+
+
+def test_names_that_are_no_text_end_no_connection(broker: Broker) -> None:
+    """Who has the account of peers may write any bytes where AMQP has texts; nobody's events wait for that."""
+
+    def poison(vhost: str, node: str) -> None:
+        account = PlainCredentials(PEERS_USER, PEERS_PASSWORD)
+        connection = BlockingConnection(ConnectionParameters("127.0.0.1", 5672, vhost, account))
+        names, texts = SystemNames("default"), BasicProperties(reply_to=b"\xff", correlation_id=b"\xff")
+        channel = connection.channel()
+        channel.basic_publish(names.exchanges[Network.MESH], b"\xff", b"no body of ours")
+        channel.basic_publish(names.control, node_routing_key(node), b"no body of ours", texts)
+        connection.close()
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        sender, far = Program(a, "s"), Program(b, "f")
+        sender.attach()
+        far.attach()
+        await far.hear("#")
+        await asyncio.to_thread(poison, b.vhosts["b"], b.node)
+        await until(lambda: b.board.counters["unopened_malformed"], "counted")
+        await until(lambda: b.board.counters["control_malformed"], "counted, too")
+        sender.send(3, "k")
+        await until(lambda: {number for _, number in far.received} == {1, 2, 3}, "what came behind it")
+
+        assert {"unopened_malformed": 1, "control_malformed": 1} == b.board.counters
 
     run(broker, test)
 
