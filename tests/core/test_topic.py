@@ -41,11 +41,12 @@ def test_a_match_is_what_its_definition_says(binding_key: str, routing_key: str)
 
 
 def test_many_hashes_cost_no_more_than_other_words() -> None:
-    """The longest key that AMQP carries, all hashes, is judged in an instant."""
+    """The longest keys that AMQP carries, all hashes, are judged in an instant: a user may have 64 bindings so made."""
     began_s = time.process_time()
+    for number in range(100):
+        assert not topic_matches("#." * 125 + "b", "a." * 125 + str(number))
 
-    assert not topic_matches("#." * 126 + "b", "a." * 126 + "a")
-    assert time.process_time() - began_s < 1.0  # trying every way would take ages
+    assert time.process_time() - began_s < 1.0  # every way would take ages, and each run of hashes anew ten seconds
 
 
 @pytest.mark.lab
