@@ -9,6 +9,7 @@ texts of digits: other programs' numbers end at 2**53. They stand as they came; 
 """
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,7 +203,18 @@ def _entry(content: SnoopLine | RecordedEvent) -> dict[str, Any]:
 def _create(path: str, *, is_forced: bool) -> IO[bytes]:
     """Open a file without a buffer: what could not be written must not be tried again when it is closed."""
     mode: Literal["wb", "xb"] = "wb" if is_forced else "xb"
-    return open(path, mode, buffering=0, opener=lambda name, flags: os.open(name, flags, _OWNER_ALONE))
+    return open(path, mode, buffering=0, opener=_open_private)
+
+
+def _open_private(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags, _OWNER_ALONE)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # a device has its mode for others
+            os.fchmod(descriptor, _OWNER_ALONE)  # one that was there may have been for all to read
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _stdout() -> IO[bytes]:

@@ -113,14 +113,16 @@ def test_nothing_is_lost_where_the_system_takes_a_little_at_a_time(
 
 
 def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
-    """The error says what would; then it is replaced."""
+    """The error says what would; then it is replaced, and its owner's alone, whoever might read what was there."""
     path = recorded(tmp_path / "r", [MOVE], [])
+    Path(path).chmod(0o644)
     with pytest.raises(RecordingError, match="is there already; --force replaces it"):
         RecordingWriter(path, {})
     assert [MOVE] == read_recording(path).lines
 
     RecordingWriter(path, {}, is_forced=True).close()
     assert [] == read_recording(path).lines
+    assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
