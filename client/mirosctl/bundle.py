@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from mirosctl.host_config import check_host, check_system, check_vhost
+from mirosctl.host_config import check_host, check_shared_user, check_system, check_vhost
 from mirosd_client.errors import MirosdError
 
 SCHEMA, VERSION = "mirosctl.invite", 1
@@ -152,11 +152,14 @@ def read(text: str) -> Bundle:
 
 def _bundle(document: dict[str, Any]) -> Bundle:
     clear = {word: str(document[word]) for word in ("schema", "expires", "salt")}
+    sealed = base64.b64decode(document["sealed"], validate=True)
+    if len(sealed) < NONCE_BYTES:
+        raise ValueError("it is cut off")
     return Bundle(
         datetime.strptime(clear["expires"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
         _bound(clear),
         base64.b64decode(clear["salt"], validate=True),
-        base64.b64decode(document["sealed"], validate=True),
+        sealed,
     )
 
 
@@ -170,7 +173,12 @@ def _checked(plain: bytes) -> Invitation:
         invitation = msgspec.json.decode(plain, type=Invitation)
     except msgspec.DecodeError as exc:
         raise InvitationError(f"the invitation holds what this mirosctl does not know ({exc}); update it") from exc
-    faults = [check_system(invitation.system), check_vhost(invitation.vhost), *map(check_host, invitation.hosts)]
+    faults = [
+        check_system(invitation.system),
+        check_vhost(invitation.vhost),
+        check_shared_user(invitation.peers_user),
+        *map(check_host, invitation.hosts),
+    ]
     secrets_of_it = [invitation.peers_password, *invitation.keys.named().values()]
     if any(faults) or not all(secret.isprintable() and secret for secret in secrets_of_it):
         raise InvitationError("the invitation holds what cannot be used; make a new one with `mirosctl invite`")
@@ -184,5 +192,6 @@ def _cipher(passphrase: str, salt: bytes) -> tuple[Any, type[Exception]]:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
     except ImportError as exc:
         raise InvitationError("invitations need the package cryptography: pip install 'mirosd-client[setup]'") from exc
-    key = hashlib.scrypt(passphrase.encode(), salt=salt, dklen=KEY_BYTES, **SCRYPT)
+    secret = passphrase.encode(errors="surrogateescape")  # of a terminal or a file in another encoding: its bytes
+    key = hashlib.scrypt(secret, salt=salt, dklen=KEY_BYTES, **SCRYPT)
     return AESGCM(key), InvalidTag

@@ -143,7 +143,16 @@ def check_system(text: str) -> str:
 
 def check_vhost(text: str) -> str:
     """Give "" for a virtual host that a command line can hold as it is, else what to write."""
-    return "" if re.fullmatch(r"/|[A-Za-z0-9._-]{1,64}", text) else "write 1 to 64 letters, digits, ., _ or -"
+    is_good = re.fullmatch(r"/|[A-Za-z0-9._][A-Za-z0-9._-]{0,63}", text)  # what begins with - would be an option
+    return "" if is_good else "write 1 to 64 letters, digits, ., _ or -, and no - first"
+
+
+def check_shared_user(text: str) -> str:
+    """Give "" for an account that all hosts may share, else what to write; those of each host's own are none."""
+    is_good = text.isprintable() and 1 <= len(text) <= 128 and not text.startswith("-")
+    if not is_good or text in (HostConfig().broker.user, "guest"):
+        return "write 1 to 128 printable characters, no - first, and neither mirosd nor guest"
+    return ""
 
 
 def check_host(text: str) -> str:

@@ -37,7 +37,9 @@ root_option = click.option(
 )
 dry_run_option = click.option("--dry-run", "is_dry_run", is_flag=True, help="Tell what would be done, and do nothing.")
 passphrase_option = click.option(
-    "--passphrase-file", type=click.File("r"), help="Take the passphrase from the first line of this file."
+    "--passphrase-file",
+    type=click.File("r", errors="surrogateescape"),
+    help="Take the passphrase from the first line of this file.",
 )
 
 

@@ -102,11 +102,31 @@ def test_any_text_opens_or_gets_the_one_error(text: str) -> None:
         bundle.read(text).open(PASSPHRASE, NOW)
 
 
+@pytest.mark.parametrize("size", [0, 1, 11])
+def test_a_file_that_was_cut_off_is_refused(size: int) -> None:
+    """Also one that is JSON all the same: too short for what seals it."""
+    with pytest.raises(InvitationError, match="this is no invitation"):
+        opened(sealed() | {"sealed": base64.b64encode(bytes(size)).decode()})
+
+
+def test_a_passphrase_may_be_in_any_encoding() -> None:
+    """What a terminal or a file gives is bytes: those that are no UTF-8 stand in a text as lone surrogates."""
+    passphrase = b"k\xfchle Nacht um drei".decode(errors="surrogateescape")
+    document = json.loads(bundle.seal(WHOLE, passphrase, LATER))
+
+    assert WHOLE == opened(document, passphrase)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"system": "../etc"},
         {"vhost": "a b"},
+        {"vhost": "--node"},
+        {"peers_user": "-n"},
+        {"peers_user": "guest"},
+        {"peers_user": "mirosd"},
+        {"peers_user": "a\nb"},
         {"hosts": ("10.0.0.7", "user@h1")},
         {"peers_password": ""},
         {"peers_password": "two\nlines"},
