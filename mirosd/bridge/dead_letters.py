@@ -28,10 +28,7 @@ async def count_dead_letters(
     def count(incoming: Incoming) -> None:
         headers = incoming.headers or {}
         deaths = headers.get("x-death") or [{}]
-        records = headers.get("records")
-        board.count(
-            REASONS.get(str(deaths[0].get("reason")), "dead_lettered"), records if isinstance(records, int) else 1
-        )
+        board.count(REASONS.get(str(deaths[0].get("reason")), "dead_lettered"), incoming.records or 1)
         if consumers:
             consumers[0].ack(incoming.tag)
 

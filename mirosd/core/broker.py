@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from mirosd_client.limits import MAX_RECORDS
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
@@ -47,6 +49,12 @@ class Incoming:
     headers: dict[str, Any] | None = None
     reply_to: str | None = None
     correlation_id: str | None = None
+
+    @property
+    def records(self) -> int:
+        """How many events are in it by its header; 0 when that says nothing, or what cannot be: it is not sealed."""
+        said = (self.headers or {}).get("records")
+        return said if isinstance(said, int) and 0 < said <= MAX_RECORDS else 0
 
 
 class Consumer(Protocol):

@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 from mirosd.core.broker import Incoming, Outcome
 from mirosd.names import NETWORK_NAMES
 from mirosd_client.hlc import wall_time_s
-from mirosd_client.limits import MAX_RECORDS
 from mirosd_client.record import HEADER_BYTES, count_records, first_hlc
 from mirosd_client.wire import Network
 
@@ -84,10 +83,7 @@ class Measures:
 
     def deliver(self, network: Network, incoming: Incoming, records: bytes) -> None:
         """A body's records were given to a program."""
-        said = (incoming.headers or {}).get("records")
-        if not isinstance(said, int) or not 0 < said <= MAX_RECORDS:  # none, or not its sender's: it is not sealed
-            said = count_records(records)
-        self.delivered[network] += said
+        self.delivered[network] += incoming.records or count_records(records)
         if len(records) >= HEADER_BYTES:
             age_s = self._wall_s() - wall_time_s(first_hlc(records))
             self.age_s[network].add(min(max(age_s, 0.0), MOST_S))
