@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from mirosd.core.gossip import Rumour
+from mirosd.core.replay import MAX_COUNTER
 from mirosd.errors import RemoteProtocolError
 from mirosd_client.dial import Dial, SnoopNetwork
 from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
@@ -25,6 +26,15 @@ CONTROL_VERSION = 1
 ANSWER_KEY = "answer"
 """Routing key that answers by reply queue are sealed for, which has no key of its own."""
 
+
+MAX_INT = (1 << 63) - 1
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
+Time = Annotated[int, msgspec.Meta(ge=-MAX_INT, le=MAX_INT)]
+"""In ms, on a clock that may be wrong. Others' numbers are reckoned with, and one of a thousand digits has no float."""
+
+Short = Annotated[str, msgspec.Meta(max_length=256)]
+"""A name or an id, kept while its node is known: a host's name has 128 characters at most."""
 
 Counter = Annotated[int, msgspec.Meta(ge=0)]
 """Of a body, or 0: nothing is said. JSON readers that make floats of numbers beyond 2^53 do not read these."""
@@ -39,9 +49,9 @@ class Challenge(msgspec.Struct, tag="challenge", tag_field="type", frozen=True, 
     """Who are you? `node` asks, `nonce` (32 hex digits) must come back; `instance` as in Answer."""
 
     version: int = CONTROL_VERSION
-    node: str
-    nonce: str
-    instance: str = ""
+    node: Short
+    nonce: Short
+    instance: Short = ""
 
 
 class Answer(msgspec.Struct, tag="answer", tag_field="type", frozen=True, kw_only=True):
@@ -52,16 +62,16 @@ class Answer(msgspec.Struct, tag="answer", tag_field="type", frozen=True, kw_onl
     """
 
     version: int = CONTROL_VERSION
-    nonce: str
-    node: str
-    name: str
-    start: int
-    daemon_version: str
+    nonce: Short
+    node: Short
+    name: Short
+    start: Count
+    daemon_version: Short
     proofs: dict[str, str]
-    wall_ms: int
+    wall_ms: Time
     brokers: list[str] = []
-    instance: str = ""
-    uptime_ms: int = 0
+    instance: Short = ""
+    uptime_ms: Time = 0
 
 
 class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, kw_only=True):
@@ -75,43 +85,48 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     """
 
     version: int = CONTROL_VERSION
-    node: str
-    name: str
-    start: int
-    sequence: int
-    daemon_version: str
-    wall_ms: int
-    sent_ms: int
-    echo_ms: int | None = None
-    echo_age_ms: int = 0
+    node: Short
+    name: Short
+    start: Count
+    sequence: Count
+    daemon_version: Short
+    wall_ms: Time
+    sent_ms: Time
+    echo_ms: Time | None = None
+    echo_age_ms: Time = 0
     brokers: list[str] = []
-    instance: str = ""
-    uptime_ms: int = 0
+    instance: Short = ""
+    uptime_ms: Time = 0
     gossip: list[Rumour] = []
     taken: Counter = 0
     aged: Counter = 0
     heard: Counter = 0
     watching: msgspec.Raw = NOTHING
     snoop_remote: str = "trace"
-    keys: dict[str, list[str]] = {}
+    keys: dict[str, list[Short]] = {}
     takes_keys: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse counters that no body has: those of 64 bits are too large for msgspec's own bounds."""
+        if max(self.taken, self.aged, self.heard) > MAX_COUNTER:
+            raise ValueError("a counter has at most 64 bits")
 
 
 class Left(msgspec.Struct, tag="left", tag_field="type", frozen=True, kw_only=True):
     """This daemon stops in an orderly way."""
 
     version: int = CONTROL_VERSION
-    node: str
-    start: int
-    sequence: int
+    node: Short
+    start: Count
+    sequence: Count
 
 
 class Matching(msgspec.Struct, tag="matching", tag_field="type", frozen=True, kw_only=True):
     """How many mesh queues of your programs does `routing_key` match? `node` asks, `nonce` must come back."""
 
     version: int = CONTROL_VERSION
-    node: str
-    nonce: str
+    node: Short
+    nonce: Short
     routing_key: Annotated[str, msgspec.Meta(max_length=MAX_ROUTING_KEY_BYTES)]
 
 
@@ -119,9 +134,9 @@ class Matched(msgspec.Struct, tag="matched", tag_field="type", frozen=True, kw_o
     """The answer of `node` to Matching."""
 
     version: int = CONTROL_VERSION
-    node: str
-    nonce: str
-    queues: Annotated[int, msgspec.Meta(ge=0)]
+    node: Short
+    nonce: Short
+    queues: Count
 
 
 class Recalling(msgspec.Struct, tag="recalling", tag_field="type", frozen=True, kw_only=True):
@@ -131,8 +146,8 @@ class Recalling(msgspec.Struct, tag="recalling", tag_field="type", frozen=True, 
     """
 
     version: int = CONTROL_VERSION
-    node: str
-    nonce: str
+    node: Short
+    nonce: Short
     id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     what: RecallWhat
     network: SnoopNetwork
@@ -147,9 +162,9 @@ class Recalled(msgspec.Struct, tag="recalled", tag_field="type", frozen=True, kw
     """
 
     version: int = CONTROL_VERSION
-    node: str
-    nonce: str
-    sources: Annotated[int, msgspec.Meta(ge=0)] = 0
+    node: Short
+    nonce: Short
+    sources: Count = 0
     refused: str = ""
     name: str = ""
 
@@ -161,7 +176,7 @@ class Offering(msgspec.Struct, tag="offering", tag_field="type", frozen=True, kw
     """
 
     version: int = CONTROL_VERSION
-    node: str
+    node: Short
     network: str
     old: KeyId
     key: KeyId

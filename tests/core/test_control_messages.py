@@ -12,6 +12,18 @@ from mirosd.core.gossip import Rumour
 from mirosd.errors import RemoteProtocolError
 from tests.properties import TOTAL
 
+OLD_BEAT = {
+    "type": "heartbeat",
+    "version": 1,
+    "node": "n",
+    "name": "x",
+    "start": 1,
+    "sequence": 2,
+    "daemon_version": "0.1.0",
+    "wall_ms": 3,
+    "sent_ms": 4,
+}
+
 
 class TestDecoding:
     def test_a_later_version_is_named(self) -> None:
@@ -49,23 +61,34 @@ class TestDecoding:
         with pytest.raises(RemoteProtocolError):
             decode_control(text)
 
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("start", -1),
+            ("sequence", 2**63),
+            ("wall_ms", 10**400),
+            ("sent_ms", -(10**400)),
+            ("echo_ms", 10**400),
+            ("uptime_ms", 2**63),
+            ("taken", 2**64),
+            ("heard", 2**104),
+            ("aged", -1),
+            ("node", "n" * 257),
+            ("name", "n" * 257),
+            ("keys", {"mesh": ["k" * 257]}),
+        ],
+    )
+    def test_what_is_reckoned_with_and_kept_is_bounded(self, field: str, value: object) -> None:
+        """Numbers that have no float, counters that no body has, names that nobody has."""
+        with pytest.raises(RemoteProtocolError):
+            decode_control(json.dumps(OLD_BEAT | {field: value}).encode())
+        assert decode_control(json.dumps(OLD_BEAT | {"heard": 2**64 - 1, "wall_ms": -(2**62)}).encode())
+
 
 class TestOtherVersions:
-    OLD_BEAT = {
-        "type": "heartbeat",
-        "version": 1,
-        "node": "n",
-        "name": "x",
-        "start": 1,
-        "sequence": 2,
-        "daemon_version": "0.1.0",
-        "wall_ms": 3,
-        "sent_ms": 4,
-    }
-
     def test_a_daemon_that_says_less_is_understood(self) -> None:
         """A heartbeat or challenge without the later fields has their defaults."""
-        beat = decode_control(json.dumps(self.OLD_BEAT).encode())
+        beat = decode_control(json.dumps(OLD_BEAT).encode())
         challenge = decode_control(b'{"type": "challenge", "version": 1, "node": "n", "nonce": "0"}')
 
         assert isinstance(beat, Heartbeat)
@@ -74,7 +97,7 @@ class TestOtherVersions:
 
     def test_a_daemon_that_says_more_is_understood(self) -> None:
         """Fields that we do not know are skipped, inside gossip too."""
-        text = self.OLD_BEAT | {"mood": "fine", "gossip": [{"node": "m", "brokers": ["h"], "since": 1}]}
+        text = OLD_BEAT | {"mood": "fine", "gossip": [{"node": "m", "brokers": ["h"], "since": 1}]}
         beat = decode_control(json.dumps(text).encode())
 
         assert isinstance(beat, Heartbeat)
