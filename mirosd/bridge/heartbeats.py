@@ -179,7 +179,7 @@ class Heartbeats:
             return
         echo_ms, heard_s = self._echoes.get(node, (None, 0.0))
         echo_age_ms = int((self._clock() - heard_s) * 1000) if echo_ms is not None else 0
-        said = {} if self.positions is None else self.positions.of(node)._asdict()
+        said = {} if self.positions is None else self.positions.said(node)
         beat = replace(template, sequence=self.next_sequence(), echo_ms=echo_ms, echo_age_ms=echo_age_ms, **said)
         self._send(node, link, beat)
 

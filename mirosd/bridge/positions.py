@@ -2,10 +2,15 @@
 
 What it is for is in core/replay.py. A host whose state directory came out of a backup counts its starts
 anew, and its bodies would look like repeats; the first heartbeat of a peer that knows better sets it right.
+
+Whoever is believed here can have a node's bodies dropped as recordings, for ever. So what heartbeats say is proved with
+the mesh key: hosts that see traces alone have the system key too, with which heartbeats are sealed.
 """
 
 import asyncio
+import hmac
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -13,7 +18,7 @@ from mirosd.bridge.lane import Lane
 from mirosd.core.control_messages import Heartbeat
 from mirosd.core.envelope import Envelope, counter_of
 from mirosd.core.replay import MARGIN_S, UNORDERED, Position, Progress, ReplayGuard
-from mirosd.core.seal import node_tag, start_of
+from mirosd.core.seal import node_tag, position_proof, start_of
 from mirosd.names import NETWORK_NAMES
 from mirosd_client.wire import Network
 
@@ -54,6 +59,13 @@ class Positions:
         self._sealed = Progress()
         self._sealed.reach(self._mesh.next_counter - 1, self._clock())  # all of earlier starts
 
+    def said(self, node: str) -> dict[str, Any]:
+        """Give the fields of a heartbeat to a peer."""
+        position = self.of(node)
+        return position._asdict() | {
+            "position_proof": position_proof(self._mesh.keys.in_use, self._node, node, position)
+        }
+
     def of(self, node: str) -> Position:
         """Give what a heartbeat to a peer says; of our own node, what it would say."""
         now_s, lane = self._clock(), self._lane_of(node)
@@ -70,13 +82,20 @@ class Positions:
         self._replay.hear(MESH, node_tag(self._node), self.of(self._node), self._clock())
 
     def heard(self, beat: Heartbeat) -> None:
-        """Take another node's heartbeat."""
+        """Take another node's heartbeat, unless what it says of bodies is not proved."""
+        position = Position(beat.taken, beat.aged, beat.heard)
+        if not self._is_proved(beat, position):
+            return
         if beat.heard >= max(self._mesh.next_counter, UNORDERED):
             start = start_of(beat.heard) + 1
             log.warning("start_forgotten", known_to=beat.name, start=start)
             for sealer in self._sealers:
                 sealer.skip_to(start)
             self._on_behind(start)
-        position = Position(beat.taken, beat.aged, beat.heard)
         if self._replay.hear(MESH, node_tag(beat.node), position, self._clock()):
             self.on_news()
+
+    def _is_proved(self, beat: Heartbeat, position: Position) -> bool:
+        said = beat.position_proof.encode()
+        proofs = (position_proof(key, beat.node, self._node, position) for key in self._mesh.keys)
+        return any(hmac.compare_digest(said, proof.encode()) for proof in proofs)

@@ -78,7 +78,8 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     """Still here. (`start`, `sequence`) orders heartbeats; `echo_*` lets the receiver measure a round trip.
 
     `brokers`, `instance` and `uptime_ms` as in Answer; `gossip` as core.gossip, `taken`, `aged` and `heard` as
-    core.replay.Position says. `watching`: the snoop networks that somebody watches there, by name, each with its dials
+    core.replay.Position says, and `position_proof` proves (seal.position_proof): the system key is for more hosts than
+    the mesh's. `watching`: the snoop networks that somebody watches there, by name, each with its dials
     (core.interest reads it: junk in it is no reason to miss a heartbeat); `snoop_remote`: what it lets others turn on
     there, the setting snoop.remote. `keys`: the key ids of each network that has keys of its own there, the one in use
     first; `takes_keys`: whether it takes those of a rotation, the setting keys.accept_remote.
@@ -101,6 +102,7 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     taken: Counter = 0
     aged: Counter = 0
     heard: Counter = 0
+    position_proof: Short = ""
     watching: msgspec.Raw = NOTHING
     snoop_remote: str = "trace"
     keys: dict[str, list[Short]] = {}

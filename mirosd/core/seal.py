@@ -115,6 +115,13 @@ def membership_proof(network_key: bytes, network: str, nonce: str, node: str) ->
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
+def position_proof(mesh_key: bytes, sender: str, receiver: str, counters: Iterable[int]) -> str:
+    """Give the hex proof that what a heartbeat says of mesh bodies is the word of somebody with the mesh key."""
+    key = derive(mesh_key, salt=b"", info=b"mirosd 2 position")
+    said = (str(counter).encode() for counter in counters)
+    return hmac.new(key, length_prefixed(sender.encode(), receiver.encode(), *said), hashlib.sha256).hexdigest()
+
+
 def wrap_key(key: bytes, old: bytes, system: str, network: str, *, random: Callable[[int], bytes]) -> bytes:
     """Give a network's new key, sealed for whoever holds its old one."""
     nonce = random(_WRAP_NONCE_BYTES)
@@ -192,6 +199,7 @@ class Sealer:
         clock: monotonic seconds.
 
     Attributes:
+        keys: as given.
         next_counter: that of the next body.
     """
 
@@ -208,13 +216,13 @@ class Sealer:
     ) -> None:
         self.next_counter = first_counter(start)
         self._tag = node_tag(node)
-        self._keys, self._system, self._network = keys, system, network
+        self.keys, self._system, self._network = keys, system, network
         self._random, self._clock = random, clock
         self.new_session()
 
     def new_session(self) -> None:
         """Begin a session: at start, after an hour, with each key, and when what was published may be seen again."""
-        self._key = self._keys.in_use
+        self._key = self.keys.in_use
         self.key_id = key_id(self._key)
         self.session = self._tag + self._random(SESSION_BYTES - NODE_TAG_BYTES)
         self._cipher = _session_cipher(self._key, self.session, self._system, self._network)
@@ -226,7 +234,7 @@ class Sealer:
 
     def seal(self, plaintext: bytes, associated: Callable[[bytes, int], bytes]) -> Sealed:
         """Seal; `associated(session, counter)` gives the additional authenticated data."""
-        if self._keys.in_use is not self._key or self._clock() - self._began_s > MAX_SESSION_S:
+        if self.keys.in_use is not self._key or self._clock() - self._began_s > MAX_SESSION_S:
             self.new_session()
         counter, self.next_counter = self.next_counter, self.next_counter + 1
         ciphertext = self._cipher.encrypt(_NONCE.pack(0, counter), plaintext, associated(self.session, counter))

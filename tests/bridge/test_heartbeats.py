@@ -102,9 +102,9 @@ class Counters:
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
 
-    def of(self, node: str) -> Position:
+    def said(self, node: str) -> dict[str, Any]:
         """Each peer's broker has come to another place."""
-        return Position(2**60 + int(node[0]), 7, 8)
+        return Position(2**60 + int(node[0]), 7, 8)._asdict() | {"position_proof": f"to {node}"}
 
     def heard(self, beat: Heartbeat) -> None:
         """Keep who has said what."""
@@ -125,7 +125,7 @@ def test_heartbeats_say_how_far_bodies_have_come() -> None:
         for node, taken in ((PEER, 2**60 + 1), (OTHER, 2**60 + 2)):
             beat = beats[node]
             assert isinstance(beat, Heartbeat)
-            assert (taken, 7, 8) == (beat.taken, beat.aged, beat.heard)
+            assert (taken, 7, 8, f"to {node}") == (beat.taken, beat.aged, beat.heard, beat.position_proof)
         assert [(STRANGER, 2**63)] == counters.told
         scene.heartbeats.stop()
 

@@ -10,7 +10,7 @@ from mirosd.bridge.replay_table import SAVE_S, ReplayTable
 from mirosd.core.control_messages import Heartbeat
 from mirosd.core.envelope import Envelope
 from mirosd.core.replay import MARGIN_S, Passage, Position, ReplayGuard
-from mirosd.core.seal import Keys, Opener, Sealer, first_counter, node_tag
+from mirosd.core.seal import Keys, Opener, Sealer, first_counter, node_tag, position_proof
 from mirosd_client.limits import EVENT_TTL_S
 from mirosd_client.wire import Network
 from tests.backends.virtual_time import run_virtually
@@ -61,9 +61,11 @@ class Scene:
         for node in nodes:
             self.lanes[node].owe(body)
 
-    def beat(self, **position: int) -> None:
+    def beat(self, *, key: bytes = bytes(32), to: str = OWN, **said: int) -> None:
         """A heartbeat of the peer."""
-        beat = Heartbeat(node=PEER, name="p", start=1, sequence=1, daemon_version="0", wall_ms=0, sent_ms=0, **position)
+        position = Position(**said)
+        fields = said | {"position_proof": position_proof(key, PEER, to, position)}
+        beat = Heartbeat(node=PEER, name="p", start=1, sequence=1, daemon_version="0", wall_ms=0, sent_ms=0, **fields)  # type: ignore[arg-type]
         self.positions.heard(beat)
 
 
@@ -144,6 +146,24 @@ def test_a_start_that_a_backup_brought_back_goes_on_where_it_was() -> None:
         assert [] == without.starts
         assert [58] == scene.starts
         assert [first_counter(58)] * 2 == [envelope.sealer.next_counter for envelope in (scene.mesh, scene.trace)]
+
+    run_virtually(test())
+
+
+def test_who_has_not_the_mesh_key_is_not_believed() -> None:
+    """Nor is what was said to another host: a node's bodies could be dropped for ever, and its starts used up."""
+
+    async def test() -> None:
+        scene, most = Scene(), 2**64 - 1
+        scene.beat(key=b"t" * 32, taken=most, aged=most, heard=most)
+        scene.beat(to="2" * 32, taken=most, aged=most, heard=most)
+        assert ([], 0, -1) == (scene.starts, scene.news, scene.replay.latest("mesh", node_tag(PEER)))
+        said = scene.positions.said(PEER)
+        scene.beat(taken=most, aged=most, heard=most)
+
+        assert [1 << 24] == scene.starts
+        assert most - 1 == scene.replay.latest("mesh", node_tag(PEER))
+        assert position_proof(bytes(32), OWN, PEER, (FIRST, 0, 0)) == said["position_proof"]
 
     run_virtually(test())
 
