@@ -202,8 +202,8 @@ class Client(Asker):
     ) -> Subscription:
         """Call `callback` for each event whose routing key matches `binding_key` (`*` a word, `#` any number).
 
-        The callback runs on the client's thread, in order, and must be brief; one that
-        raises is logged and counted. What is sent from `wait_bound()` on arrives.
+        A binding key has two `#` at most. The callback runs on the client's thread, in order, and must be brief; one
+        that raises is logged and counted. What is sent from `wait_bound()` on arrives.
 
         Args:
             chart: a name for people, in `mirosctl clients`.

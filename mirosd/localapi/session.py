@@ -17,7 +17,7 @@ from mirosd.localapi.verb import Display
 from mirosd.localapi.verbs import answer
 from mirosd.names import NETWORK_NAMES, NETWORKS
 from mirosd_client.errors import DaemonRefusedError, no_key
-from mirosd_client.limits import MAX_BODY_BYTES, MAX_RECEIPTS, MAX_ROUTING_KEY_BYTES
+from mirosd_client.limits import MAX_BODY_BYTES, MAX_HASHES, MAX_RECEIPTS, MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import (
     Ask,
     Failed,
@@ -233,6 +233,11 @@ class Session(Connection):
         self._desk.policy.require_hearing(request.network, self.grant, f"subscribing to {request.network}")
         if len(request.binding_key.encode()) > MAX_ROUTING_KEY_BYTES:
             raise DaemonRefusedError("binding_key", f"a binding key has at most {MAX_ROUTING_KEY_BYTES} bytes")
+        if request.binding_key.split(".").count("#") > MAX_HASHES:
+            raise DaemonRefusedError(
+                "binding_key",
+                f"a binding key has at most {MAX_HASHES} words that are #; subscribe to parts of it apart",
+            )
         self._desk.census.check_queues(self)
 
     def _require_key(self, network: str, what: str) -> None:

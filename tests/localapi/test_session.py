@@ -269,6 +269,7 @@ def test_what_names_no_subscription_is_ignored(live: Live) -> None:
     [
         (Subscribe(2, "nonsense", "#"), "network"),
         (Subscribe(2, "mesh", "ä" * 128), "binding_key"),
+        (Subscribe(2, "mesh", "#.a.#.b.#"), "binding_key"),
     ],
 )
 def test_a_subscription_that_cannot_be_fails_alone(live: Live, request_: Subscribe, code: str) -> None:
