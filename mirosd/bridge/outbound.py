@@ -23,6 +23,10 @@ from mirosd_client.wire import Events, Network
 FORGET_ACCOUNT_S = 60.0
 """How long a client that went away may come back to its account: as long as its events can be on their way."""
 
+MAX_AWAY = 1024
+"""Clients that went away and may come back, 3 KB each: who connects and leaves in a loop is another one each time. One
+that is forgotten hands its events over again, and those who had them drop them."""
+
 SETTLED = Body("", "", b"", 0.0, [])
 SETTLED.handed_out()
 """Owed by nobody: where snoop records are accounted, which no broker's answer is waited for."""
@@ -63,6 +67,7 @@ class Outbound:
         self._snoop, self._ttl_s, self._board = snoop, ttl_s, board
         self._loop = asyncio.get_running_loop()
         self._accounts: dict[str, Account] = {}
+        self._away: dict[str, asyncio.TimerHandle] = {}  # who left first comes first
         self._changed: set[Account] = set()
         self._paused: set[ClientSession] = set()
         self._routing_key = ""
@@ -74,6 +79,8 @@ class Outbound:
 
     def attached(self, session: ClientSession) -> None:
         """A client connected, for the first time or again."""
+        if session.client in self._away:
+            self._away.pop(session.client).cancel()
         account = self._accounts.get(session.client)
         if account is None:
             account = self._accounts[session.client] = Account(
@@ -87,7 +94,9 @@ class Outbound:
         account = self._accounts.get(session.client)
         if account is not None and account.session is session:
             account.detach()
-            self._loop.call_later(FORGET_ACCOUNT_S, self._forget, session.client)
+            self._away[session.client] = self._loop.call_later(FORGET_ACCOUNT_S, self._forget, session.client)
+            if len(self._away) > MAX_AWAY:
+                self._forget(next(iter(self._away)))
 
     def events(self, session: ClientSession, events: Events, span: Span) -> None:
         """Take a run of records into the open body; flush() sends it."""
@@ -184,6 +193,5 @@ class Outbound:
         self._board.count("unroutable", count)
 
     def _forget(self, client: str) -> None:
-        account = self._accounts.get(client)
-        if account is not None and account.session is None:
-            del self._accounts[client]
+        self._away.pop(client).cancel()
+        del self._accounts[client]

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from mirosd.bridge import lane as lane_module
 from mirosd.bridge.lane import MAX_IN_FLIGHT, Lane
-from mirosd.bridge.outbound import Outbound
+from mirosd.bridge.outbound import FORGET_ACCOUNT_S, MAX_AWAY, Outbound
 from mirosd.bridge.unheard import AGAIN_S
 from mirosd.core.broker import Outcome
 from mirosd.core.envelope import Envelope
@@ -505,6 +505,37 @@ class TestReturningClients:
             s.send(3, 4, 5)
 
             assert [[1, 2, 3], [4, 5]] == s.sequences(link)
+
+        scene(test)
+
+    def test_a_client_may_come_back_for_as_long_each_time(self) -> None:
+        """A minute from when it left last, and no longer."""
+
+        def test(s: Scene) -> None:
+            link = RecordingLink()
+            s.lanes.pop()
+            s.own.opened(link)
+            s.send(1)
+            for part in (0.7, 0.7, 1.1):
+                s.outbound.detached(s.session)
+                s.move(part * FORGET_ACCOUNT_S)
+                s.outbound.attached(s.session)
+                s.send(1)
+
+            assert [[1], [1]] == s.sequences(link)
+
+        scene(test)
+
+    def test_who_comes_and_goes_in_a_loop_leaves_a_bounded_lot(self) -> None:
+        """Another client each time; those who are connected, or left last, are remembered."""
+
+        def test(s: Scene) -> None:
+            crowd = [RecordingSession(number.to_bytes(16, "big")) for number in range(MAX_AWAY + 100)]
+            for session in crowd:
+                s.outbound.attached(session)
+                s.outbound.detached(session)
+
+            assert {each.client for each in (s.session, *crowd[100:])} == s.outbound._accounts.keys()
 
         scene(test)
 
