@@ -24,7 +24,7 @@ FORGET_ACCOUNT_S = 60.0
 """How long a client that went away may come back to its account: as long as its events can be on their way."""
 
 MAX_AWAY = 1024
-"""Clients that went away and may come back, 3 KB each: who connects and leaves in a loop is another one each time. One
+"""Clients that went away and may come back, 2 KB each: who connects and leaves in a loop is another one each time. One
 that is forgotten hands its events over again, and those who had them drop them."""
 
 SETTLED = Body("", "", b"", 0.0, [])

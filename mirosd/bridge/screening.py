@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from enum import Enum
+from math import inf
 
 import structlog
 
@@ -18,6 +19,10 @@ from mirosd_client.record import salvage_records
 from mirosd_client.wire import Network
 
 log = structlog.get_logger()
+
+
+TELL_S = 60.0
+"""How often a code is told of bodies that do not open: who may write to our broker could fill the log with them."""
 
 
 class Ruling(Enum):
@@ -42,6 +47,7 @@ class Screening:
     ) -> None:
         self._envelopes, self._aliens, self._replay, self._board = envelopes, aliens, replay, board
         self._clock = asyncio.get_running_loop().time
+        self._told_s: dict[str, float] = {}  # by code; there is a handful
 
     def screen(self, subscription: Subscription, incoming: Incoming) -> tuple[Ruling, int, bytes]:
         """Give (ruling, held ms, records); the latter two count for what is delivered."""
@@ -50,7 +56,9 @@ class Screening:
             held_ms, records = self._envelopes[subscription.network].open_records(body, incoming.routing_key)
         except RemoteProtocolError as error:
             self._board.count(f"unopened_{error.code}")
-            log.warning("body_unopened", code=error.code, reason=str(error), subscription=subscription.chart)
+            if now_s - self._told_s.get(error.code, -inf) >= TELL_S:
+                self._told_s[error.code] = now_s
+                log.warning("body_unopened", code=error.code, reason=str(error), subscription=subscription.chart)
             return Ruling.DROP, 0, b""
         tag = node_tag_of(body)
         verdict = self._aliens.verdict(tag, now_s)

@@ -2,6 +2,9 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
+from mirosd.bridge.screening import TELL_S
 from mirosd.core.aliens import PATIENCE_S
 from mirosd.core.seal import MAX_SESSION_S
 from tests.bridge.inbound_play import ALIEN, KNOWN, Scene, play
@@ -26,6 +29,22 @@ def test_known_nodes_are_heard_at_once_in_every_session() -> None:
 
     for policy in ("quarantine", "deny"):
         play(policy, test)  # type: ignore[arg-type]
+
+
+def test_what_does_not_open_is_told_once_a_minute_and_counted_each_time() -> None:
+    """Who may write to the broker fills no log; another kind of fault is told at once."""
+
+    async def test(scene: Scene) -> None:
+        with capture_logs() as logs:
+            for _ in range(3):
+                for body in (b"junk", b"junk", b"\xd5\x4d\x09" + bytes(60)):
+                    scene.bring(body)
+                await asyncio.sleep(TELL_S - 20)
+
+        assert ["malformed", "version", "malformed", "version"] == [line["code"] for line in logs]
+        assert {"unopened_malformed": 6, "unopened_version": 3} == scene.board.counters
+
+    play("allow", test)
 
 
 def test_an_alien_is_counted_by_its_events_and_delivered_nowhere() -> None:
