@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, overload
 from mirosd_client import codec
 from mirosd_client.asker import Asker
 from mirosd_client.cause import HANDLING
-from mirosd_client.errors import ClientClosedError, PayloadTooLarge
+from mirosd_client.errors import ClientClosedError, LocalProtocolError, PayloadTooLarge
 from mirosd_client.event_id import Addressee, encode_extension
 from mirosd_client.limits import MAX_PAYLOAD_BYTES
 from mirosd_client.open_clients import CLOSE_S, OPEN_CLIENTS
@@ -27,14 +27,14 @@ from mirosd_client.session import Session
 from mirosd_client.shell.reactor import Reactor, default_reactor
 from mirosd_client.signal_name import Signal
 from mirosd_client.snoop_feed import SnoopFeed
+from mirosd_client.socket_path import StrPath, path_text
 from mirosd_client.subscription import Subscription
 from mirosd_client.window import WINDOW_BYTES, OnFull
 from mirosd_client.wire import DEFAULT_ROUTING_KEY as DEFAULT_ROUTING_KEY  # noqa: PLC0414 -- for charts too
-from mirosd_client.wire import Network
+from mirosd_client.wire import Network, network_called
 
 HANG_UP_S = 0.5
 """How long closing waits for the reactor's thread, which a callback may be holding."""
-NETWORKS = {"mesh": Network.MESH, "snoop_trace": Network.SNOOP_TRACE, "snoop_spy": Network.SNOOP_SPY}
 
 _MESH = Network.MESH  # a member of an enum is looked up slowly, and send() is called for each event
 
@@ -54,14 +54,14 @@ class Client(Asker):
 
     def __init__(
         self,
-        socket: str | None = None,
+        socket: StrPath | None = None,
         *,
         on_full: OnFull = "refuse",
         window_bytes: int = WINDOW_BYTES,
         reactor: Reactor | None = None,
         recorder_lines: int = MAX_LINES,
     ) -> None:
-        self._path = socket
+        self._path = socket = path_text(socket)  # here and not on the thread that connects: what is none is told
         self._on_full: OnFull = on_full
         self._reactor = reactor or default_reactor()
         self._make_session = functools.partial(Session, self._reactor, socket, window_bytes, recorder_lines)
@@ -129,20 +129,25 @@ class Client(Asker):
 
         Raises:
             UnregisteredTypeError, PayloadTooLarge: the payload cannot cross.
-            LocalProtocolError: the signal's name or the routing key cannot cross, or lines for people want a receipt.
+            LocalProtocolError: the signal's name or the routing key cannot cross, there is no such network, or lines
+                for people want a receipt.
+            TypeError: the signal is neither a name nor an Event.
             WindowFullError: only with on_full="raise".
             TooManyReceiptsError: 10,000 receipts wait already.
         """
         if isinstance(signal, str):
             name = signal
         else:
-            name, payload = signal.signal_name, signal.payload
+            try:
+                name, payload = signal.signal_name, signal.payload
+            except AttributeError as exc:
+                raise TypeError(f"{signal!r} is neither the name of a signal nor an Event") from exc
         return self.send(
             name,
             codec.encode(payload),
             codec.CONTENT_TYPE,
             routing_key=routing_key,
-            network=NETWORKS[network],
+            network=network_called(network),
             addressee=to,
             receipt=receipt,
         )
@@ -160,9 +165,11 @@ class Client(Asker):
         addressee: Addressee | None = None,
         receipt: bool = False,
     ) -> bool | Receipt | None:
-        """Send an event whose payload is encoded already, as `transmit` does."""
+        """Send an event whose payload is encoded already, as `transmit` does; LocalProtocolError if it is no bytes."""
         if self.is_closed:
             raise ClientClosedError("this client is closed; it accepts no more events")
+        if not isinstance(data, bytes):  # nothing looks at it again before it is in the way of all other events
+            raise LocalProtocolError(f"a payload crosses as bytes; the serializer made {type(data).__name__} of it")
         if len(data) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(f"the payload has {len(data)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
         session = self._session if self._is_started else self._started()
@@ -207,7 +214,13 @@ class Client(Asker):
 
         Args:
             chart: a name for people, in `mirosctl clients`.
+
+        Raises:
+            LocalProtocolError: there is no such binding key or network.
+            TypeError: the callback cannot be called.
         """
+        if not callable(callback):
+            raise TypeError(f"{callback!r} is no callback: it cannot be called")
         take = taker(callback, self.count, me=Addressee(self.id, 0))
         return self.open_subscription(binding_key, take, network=network, chart=(chart, 0))
 
@@ -223,6 +236,7 @@ class Client(Asker):
         """Subscribe to records as they are; `take` must not raise, `has_room` holds back what follows."""
         if self.is_closed:
             raise ClientClosedError("this client is closed; it subscribes no more")
+        network_called(network)
         return self._started().subscribe(network, binding_key, take, has_room, chart)
 
     def wait_connected(self, timeout_s: float | None = None) -> bool:

@@ -27,6 +27,7 @@ from mirosd_client.messages import (
     encode_message,
 )
 from mirosd_client.outlet import Outlet, Written
+from mirosd_client.printable import printable
 from mirosd_client.secret import client_id
 from mirosd_client.shell.reactor import Reactor
 from mirosd_client.shell.timers import Timer
@@ -139,7 +140,7 @@ class Connection:
         except MirosdError as exc:
             self._retry_later(exc)
             return
-        program = Path(*sys.argv[:1]).name
+        program = printable(Path(*sys.argv[:1]).name)
         hello = Hello([PROTOCOL_VERSION], self._secret.hex(), program, os.getpid(), has_charts=True)
         self._reader = FrameReader()
         self._socket = connection

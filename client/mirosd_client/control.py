@@ -34,7 +34,7 @@ from mirosd_client.messages import (
 )
 from mirosd_client.record import Record, encode_record
 from mirosd_client.secret import client_id, draw_secret
-from mirosd_client.socket_path import open_socket
+from mirosd_client.socket_path import StrPath, open_socket
 from mirosd_client.wire import (
     PROTOCOL_VERSION,
     Delivery,
@@ -74,7 +74,9 @@ class ControlConnection:
         RemoteProtocolError: what answers is no mirosd, or one that speaks another version.
     """
 
-    def __init__(self, socket: str | None = None, *, timeout_s: float = ANSWER_S, program: str = "mirosctl") -> None:
+    def __init__(
+        self, socket: StrPath | None = None, *, timeout_s: float = ANSWER_S, program: str = "mirosctl"
+    ) -> None:
         self._timeout_s = timeout_s
         self._reader = FrameReader()
         self._messages: deque[Received] = deque()  # never more than one read's

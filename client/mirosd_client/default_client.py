@@ -4,14 +4,16 @@ import os
 import threading
 
 from mirosd_client.client import Client
+from mirosd_client.socket_path import StrPath, path_text
 
 
-def default_client(socket: str | None = None) -> Client:
+def default_client(socket: StrPath | None = None) -> Client:
     """Give the shared client, one per socket argument."""
+    path = path_text(socket)
     with _lock:
-        client = _defaults.get(socket)
+        client = _defaults.get(path)
         if client is None or client.is_closed:
-            client = _defaults[socket] = Client(socket)
+            client = _defaults[path] = Client(path)
         return client
 
 

@@ -6,6 +6,7 @@ from mirosd_client.dial import Dial, matches
 from mirosd_client.snoop_item import Lines, WatchOver
 from mirosd_client.snoop_line import SnoopLine, belongs
 from mirosd_client.snoop_view import SnoopView
+from mirosd_client.socket_path import StrPath
 from mirosd_client.watch import UNENDING_S, Watch
 from mirosd_client.wire import Network
 
@@ -32,7 +33,7 @@ class LineWatch(Watch[SnoopLine]):
         dial: Dial,
         *,
         for_s: float | None = None,
-        socket: str | None = None,
+        socket: StrPath | None = None,
         program: str = "",
     ) -> None:
         view = SnoopView(socket, program=program)

@@ -15,9 +15,11 @@ from mirosd_client.cause import HANDLING, Origin, mark
 from mirosd_client.client import Client
 from mirosd_client.errors import RemoteProtocolError
 from mirosd_client.event_id import NOTHING_SAID, Addressee, EventId, decode_extension
+from mirosd_client.fault import as_fault
 from mirosd_client.receipt import Receipt
 from mirosd_client.received import source_text
 from mirosd_client.record import Record
+from mirosd_client.routing_key import checked_key
 from mirosd_client.shell.reactor import default_reactor
 from mirosd_client.shell.signal_table import INTERNAL_SIGNALS, event_of
 from mirosd_client.shell.step import checked
@@ -66,8 +68,8 @@ class Mesh:
         deserializer: Deserializer | None = None,
         on_full: OnFull = "refuse",
     ) -> None:
-        self.tx_routing_key = tx_routing_key
-        self.rx_routing_key = rx_routing_key
+        self.tx_routing_key = checked_key(tx_routing_key, "tx_routing_key")
+        self.rx_routing_key = checked_key(rx_routing_key, "rx_routing_key")
         self.on_message_callback = on_message_callback
         self.serializer = serializer or codec.encode
         self.deserializer = deserializer or codec.decode
@@ -134,9 +136,10 @@ class Mesh:
         except RemoteProtocolError:
             self._client.count("undecodable")
             return
-        except Exception:  # the program's own deserializer may raise anything
+        except (Exception, SystemExit) as error:  # the program's own deserializer may raise anything
             self._client.count("undecodable")
-            log.exception("%s: the deserializer failed on a payload of %a", self._chart.name, record.signal)
+            name, signal = self._chart.name, record.signal
+            log.exception("%s: the deserializer failed on a payload of %a", name, signal, exc_info=as_fault(error))
             return
         try:
             event = event_of(record.signal, payload)
@@ -144,9 +147,9 @@ class Mesh:
             mark(event, Origin(event_id, cause))
             HANDLING.event = event_id
             self.on_message_callback(None, None, record, (source_text(record), event))
-        except Exception:  # the program's own callback may raise anything, and the thread serves others too
+        except (Exception, SystemExit) as error:  # the program's own callback may raise anything
             self._client.count("callback_failed")
-            log.exception("%s: the callback for %a failed", self._chart.name, record.signal)
+            log.exception("%s: the callback for %a failed", self._chart.name, record.signal, exc_info=as_fault(error))
         finally:
             HANDLING.event = None  # nothing is taken while another event is
 

@@ -7,7 +7,7 @@ with the same id; answers to different asks may interleave. A Follow is answered
 Fates, each when its events are settled.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -186,6 +186,8 @@ class Closing(msgspec.Struct, tag="closing", tag_field="type", frozen=True):
 
 
 ClientMessage = Hello | Subscribe | Unsubscribe | Ask | Follow
+Own = TypeVar("Own", Subscribe, Ask)
+"""A message in the words of the program that sends it."""
 DaemonMessage = Welcome | Subscribed | Unroutable | Fate | Watched | Recall | Row | Done | Failed | Closing
 
 _encoder = msgspec.json.Encoder()
@@ -194,11 +196,21 @@ _daemon_decoder: msgspec.json.Decoder[DaemonMessage] = msgspec.json.Decoder(Daem
 
 
 def encode_message(message: ClientMessage | DaemonMessage) -> bytes:
-    """Give the message as a frame; LocalProtocolError when it is larger than a frame may be."""
-    body = _encoder.encode(message)
-    if len(body) > MAX_FRAME_BYTES:
-        raise LocalProtocolError(f"a message of {len(body)} bytes; the limit is {MAX_FRAME_BYTES}")
-    return encode_frame(FrameType.MESSAGE, body)
+    """Give the message as a frame; LocalProtocolError when it holds what is no JSON, or more than a frame may."""
+    return encode_frame(FrameType.MESSAGE, _body(message))
+
+
+def checked(message: Own) -> Own:
+    """Give a message of a program's own words, if the daemon can read it: any other ends the connection of all charts.
+
+    Raises:
+        LocalProtocolError: it cannot; says which word is none.
+    """
+    try:
+        decode_client_message(_body(message))
+    except RemoteProtocolError as exc:
+        raise LocalProtocolError(str(exc)) from exc
+    return message
 
 
 def decode_client_message(body: bytes) -> ClientMessage:
@@ -215,6 +227,18 @@ def decode_daemon_message(body: bytes) -> DaemonMessage:
         return _daemon_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise RemoteProtocolError(f"not a daemon's message: {exc}") from exc
+
+
+def _body(message: ClientMessage | DaemonMessage) -> bytes:
+    try:
+        body = _encoder.encode(message)
+    except UnicodeEncodeError as exc:
+        raise LocalProtocolError(f"{exc.object!a} is no text: it has bytes that are not UTF-8") from exc
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise LocalProtocolError(f"a message holds what JSON cannot: {exc}") from exc
+    if len(body) > MAX_FRAME_BYTES:
+        raise LocalProtocolError(f"a message of {len(body)} bytes; the limit is {MAX_FRAME_BYTES}")
+    return body
 
 
 def refusal(code: str, message: str) -> DaemonRefusedError:

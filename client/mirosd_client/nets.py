@@ -23,6 +23,7 @@ from mirosd_client.shell.step import TraceRecord
 from mirosd_client.shell.witness import Step
 from mirosd_client.snoop import OnSnoop, SnoopNet
 from mirosd_client.snoop_line import SnoopLine, move_line, read_trace
+from mirosd_client.socket_path import StrPath
 from mirosd_client.unused import warn_of_unused
 from mirosd_client.window import OnFull
 from mirosd_client.wire import Network
@@ -79,7 +80,7 @@ class MirosNets:
         *,
         serializer: Serializer | None = None,
         deserializer: Deserializer | None = None,
-        socket: str | None = None,
+        socket: StrPath | None = None,
         on_full: OnFull = "refuse",
         client: Client | None = None,
     ) -> None:

@@ -18,6 +18,7 @@ from mirosd_client.receipt import Receipt
 from mirosd_client.shell.chart import STOP_TIMEOUT_S, Chart
 from mirosd_client.shell.factory import ChartFactory
 from mirosd_client.snoop import Seen
+from mirosd_client.socket_path import StrPath
 from mirosd_client.unused import warn_of_unused
 from mirosd_client.window import OnFull
 
@@ -57,7 +58,7 @@ class Networked:
         *,
         serializer: Serializer | None = None,
         deserializer: Deserializer | None = None,
-        socket: str | None = None,
+        socket: StrPath | None = None,
         on_full: OnFull = "refuse",
         client: Client | None = None,
         instrumented: bool | None = None,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mirosd_client.control import ControlConnection
+from mirosd_client.socket_path import StrPath
 from mirosd_client.watch import UNENDING_S, Watch
 
 
@@ -18,6 +19,6 @@ class PeerWatch(Watch[dict[str, Any]]):
         NotPermittedError: the caller may not read; says what would permit it.
     """
 
-    def __init__(self, socket: str | None = None, *, program: str = "") -> None:
+    def __init__(self, socket: StrPath | None = None, *, program: str = "") -> None:
         connection = ControlConnection(socket, program=program)
         super().__init__(connection, connection.stream("peers_watch", timeout_s=UNENDING_S))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
 from mirosd_client.errors import LocalProtocolError
+from mirosd_client.fault import as_fault
 from mirosd_client.messages import Fate, FateWord
 
 if TYPE_CHECKING:  # tools import the window, which imports this, and start without threads
@@ -136,9 +137,9 @@ class Receipt:
             callback = self._callbacks.pop(0)
             try:
                 callback(self)
-            except Exception:  # the program's own callback may raise anything, and the thread serves others too
+            except (Exception, SystemExit) as error:  # the program's own callback may raise anything
                 self._counts["callback_failed"] += 1
-                log.exception("the callback of a receipt failed")
+                log.exception("the callback of a receipt failed", exc_info=as_fault(error))
 
 
 class ReceiptBook:

@@ -9,6 +9,7 @@ from mirosd_client import codec
 from mirosd_client.cause import HANDLING
 from mirosd_client.errors import RemoteProtocolError
 from mirosd_client.event_id import Addressee, EventId
+from mirosd_client.fault import as_fault
 from mirosd_client.record import Record
 
 log = logging.getLogger("mirosd_client.client")
@@ -66,9 +67,9 @@ def taker(
         HANDLING.event = EventId(client, chart, sequence)
         try:
             callback(_make_received((signal, payload, _source_text(client, chart), hlc, age_ms)))
-        except Exception:  # the program's own code may raise anything, and the thread serves others too
+        except (Exception, SystemExit) as error:  # the program's own code may raise anything
             count("callback_failed")
-            log.exception("the callback for %a failed", record.signal)
+            log.exception("the callback for %a failed", record.signal, exc_info=as_fault(error))
         finally:
             HANDLING.event = None  # nothing is taken while another event is
 

@@ -5,6 +5,8 @@ from itertools import islice
 
 import msgspec
 
+from mirosd_client.printable import printable_deep
+
 MAX_RUN_ITEMS, MAX_RUN_BYTES = 64, 16 * 1024
 """Of one record: four fit a body. A line takes some 240 bytes."""
 
@@ -23,7 +25,10 @@ def runs(items: Iterable[msgspec.Struct]) -> Iterator[tuple[bytes, int]]:
 
 def _fit(run: list[msgspec.Struct]) -> Iterator[tuple[bytes, int]]:
     """Encode them together, or in halves where that is too long: to encode each apart takes three times as long."""
-    payload = _encode(run)
+    try:
+        payload = _encode(run)
+    except UnicodeEncodeError:  # a lone surrogate, as in names of files
+        payload = _encode(printable_deep(msgspec.to_builtins(run)))
     if len(payload) <= MAX_RUN_BYTES or len(run) == 1:
         yield payload, len(run)
         return

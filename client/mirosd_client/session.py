@@ -20,7 +20,6 @@ from mirosd_client.counters import read_counters
 from mirosd_client.errors import ClientClosedError, LocalProtocolError, MirosdError, no_key
 from mirosd_client.hlc import HybridClock
 from mirosd_client.intake import Intake
-from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import (
     Ask,
     ClientMessage,
@@ -36,12 +35,15 @@ from mirosd_client.messages import (
     Unsubscribe,
     Watched,
     Welcome,
+    checked,
     refusal,
 )
+from mirosd_client.printable import printable
 from mirosd_client.question import Question
 from mirosd_client.receipts import Receipts
 from mirosd_client.record import Heading, Record
 from mirosd_client.recorder import MAX_LINES as MAX_RECORDER_LINES
+from mirosd_client.routing_key import checked_key
 from mirosd_client.secret import client_id, draw_secret
 from mirosd_client.shell.reactor import Reactor
 from mirosd_client.signal_name import is_sane
@@ -95,8 +97,7 @@ class Session:
         """
         if not is_sane(signal):
             raise LocalProtocolError(f"no receiver makes an event of a signal named {signal!r}")
-        if len(routing_key.encode()) > MAX_ROUTING_KEY_BYTES:
-            raise LocalProtocolError(f"the routing key has more than {MAX_ROUTING_KEY_BYTES} bytes")
+        checked_key(routing_key)
         return Line(network, routing_key, Heading(self.client, chart, content_type, signal, extension_bytes))
 
     def warn_refused(self) -> None:
@@ -129,9 +130,9 @@ class Session:
         has_room: Callable[[], bool],
         chart: tuple[str, int],
     ) -> Subscription:
-        """Begin a subscription for `chart` (name, number)."""
+        """Begin a subscription for `chart` (name, number); LocalProtocolError if the daemon could not read it."""
         number = next(n for n in self._subscription_numbers if n not in self._subscriptions)
-        request = Subscribe(number, network, binding_key, chart[0])
+        request = checked(Subscribe(number, network, checked_key(binding_key, "the binding key"), printable(chart[0])))
         intake = Intake(request, (self.client, chart[1]), take, has_room)
         subscription = Subscription(intake, self._resume, self._unsubscribe)
 
@@ -143,8 +144,8 @@ class Session:
         return subscription
 
     def ask(self, verb: str, args: dict[str, Any]) -> Question:
-        """Put a question; `answered` is set when the answer is there or cannot come any more."""
-        question = Question(Ask(next(self._question_numbers), verb, args))
+        """Put a question; `answered` is set when the answer is there or cannot come. LocalProtocolError: no JSON."""
+        question = Question(checked(Ask(next(self._question_numbers), verb, args)))
 
         def put() -> None:
             if self.connection.error is not None:

@@ -14,13 +14,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mirosd_client.client import NETWORKS, Client
+from mirosd_client.client import Client
 from mirosd_client.errors import RemoteProtocolError
+from mirosd_client.fault import as_fault
 from mirosd_client.record import Record
 from mirosd_client.snoop_line import BLUE, PURPLE, SnoopLine, decode_lines, line_text, terminal_text
 from mirosd_client.subscription import Subscription
 from mirosd_client.terminal import TERMINAL
-from mirosd_client.wire import Network
+from mirosd_client.wire import NETWORKS, Network
 
 log = logging.getLogger("mirosd_client.snoop")
 
@@ -147,6 +148,7 @@ class SnoopNet:
     def _call_back(self, seen: Seen) -> None:
         try:
             self.on_message_callback(None, None, seen, line_text(seen.line, self._network))
-        except Exception:  # the program's own override may raise anything, and the thread serves others too
+        except (Exception, SystemExit) as error:  # the program's own override may raise anything
             self._client.count("callback_failed")
-            log.exception("%s: the callback for a line of %s failed", self._chart[0], self.routing_key)
+            name = self._chart[0]
+            log.exception("%s: the callback for a line of %s failed", name, self.routing_key, exc_info=as_fault(error))

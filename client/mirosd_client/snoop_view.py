@@ -53,6 +53,7 @@ from mirosd_client.snoop_item import (
     WatchOver,
 )
 from mirosd_client.snoop_line import CHARTS_SIGNAL, END_SIGNAL, LINES_SIGNAL, End, decode_end, decode_lines
+from mirosd_client.socket_path import StrPath
 from mirosd_client.wire import Delivery, Network
 
 RENEWED_S = 86_400.0
@@ -70,7 +71,9 @@ class SnoopView:
         unreadable: records on the snoop networks that were none of this protocol.
     """
 
-    def __init__(self, socket: str | None = None, *, timeout_s: float = ANSWER_S, program: str = "mirosctl") -> None:
+    def __init__(
+        self, socket: StrPath | None = None, *, timeout_s: float = ANSWER_S, program: str = "mirosctl"
+    ) -> None:
         self.unreadable = 0
         self._timeout_s = timeout_s
         self._connection = ControlConnection(socket, timeout_s=timeout_s, program=program)

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from mirosd_client.errors import DaemonUnavailableError, NotPermittedError
 
@@ -22,16 +23,24 @@ NO_URL = (
 HOW_TO_PERMIT = "join the group with `sudo usermod -aG mirosd $USER`, then log in again"
 
 
-def candidates(argument: str | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+def path_text(path: StrPath | None) -> str | None:
+    """Give a path as text, None for none; TypeError for what is no path."""
+    return None if path is None else os.fsdecode(path)
+
+
+def candidates(argument: StrPath | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:
     """Give the paths to try, in order; at least one."""
-    named = argument or environ.get(ENVIRONMENT_VARIABLE)
+    named = path_text(argument) or environ.get(ENVIRONMENT_VARIABLE)
     if named:
         return [named]
     runtime_directory = environ.get("XDG_RUNTIME_DIR")
     return [SYSTEM_SOCKET] + ([f"{runtime_directory}/mirosd/mirosd.sock"] if runtime_directory else [])
 
 
-def open_socket(argument: str | None, timeout_s: float) -> socket.socket:
+def open_socket(argument: StrPath | None, timeout_s: float) -> socket.socket:
     """Give a socket that is connected to the first daemon that answers; with timeout 0 it never blocks.
 
     Raises:

@@ -53,6 +53,17 @@ class Network(IntEnum):
     SNOOP_SPY = 3
 
 
+NETWORKS = {network.name.lower(): network for network in Network}
+
+
+def network_called(name: str) -> Network:
+    """Give the network of a name; LocalProtocolError when there is none."""
+    network = NETWORKS.get(name)
+    if network is None:
+        raise LocalProtocolError(f"no network is called {name!r}; there are {', '.join(NETWORKS)}")
+    return network
+
+
 class Frame(NamedTuple):
     """One frame: its type and its body."""
 

@@ -12,9 +12,11 @@ import msgspec
 from mirosctl.options import Options, common_options
 from mirosctl.output import show_json
 from mirosd_client.control import ControlConnection
-from mirosd_client.limits import EVENT_TTL_S, MAX_ROUTING_KEY_BYTES
+from mirosd_client.errors import LocalProtocolError
+from mirosd_client.limits import EVENT_TTL_S
 from mirosd_client.messages import Fate
 from mirosd_client.printable import printable, printable_deep
+from mirosd_client.routing_key import checked_key
 from mirosd_client.signal_name import is_sane
 from mirosd_client.wire import DEFAULT_ROUTING_KEY
 
@@ -42,12 +44,9 @@ def _payload(_context: click.Context, _parameter: click.Parameter, text: str) ->
 
 def _routing_key(_context: click.Context, _parameter: click.Parameter, key: str) -> str:
     try:
-        is_short = len(key.encode()) <= MAX_ROUTING_KEY_BYTES
-    except UnicodeEncodeError as exc:  # bytes on the command line that are no UTF-8
-        raise click.BadParameter("a routing key is text") from exc
-    if not is_short:
-        raise click.BadParameter(f"a routing key has at most {MAX_ROUTING_KEY_BYTES} bytes")
-    return key
+        return checked_key(key)
+    except LocalProtocolError as exc:
+        raise click.BadParameter(str(exc)) from exc
 
 
 @click.command()

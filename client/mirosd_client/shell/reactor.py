@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mirosd_client.fault import as_fault
 from mirosd_client.shell.bell import Bell
 from mirosd_client.shell.timers import Timer, Timers
 
@@ -212,9 +213,9 @@ class Reactor:
     def _guard(self, fn: Callable[[], object]) -> None:
         try:
             fn()
-        except Exception:  # the thread serves others too; what one callback raises is its own fault
+        except (Exception, SystemExit) as error:  # the thread serves others too; what one callback raises is its own
             self.failures += 1
-            log.exception("a callback of the %s thread failed", self._name)
+            log.exception("a callback of the %s thread failed", self._name, exc_info=as_fault(error))
 
     def _close(self) -> None:
         if self._selector is not None:

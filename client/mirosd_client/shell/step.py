@@ -21,6 +21,7 @@ from miros.event import Event, return_status
 from miros.hsm import Attribute, HsmEventProcessor
 
 from mirosd_client.cause import HANDLING, Origin
+from mirosd_client.fault import as_fault
 from mirosd_client.shell.decoration import is_decorated
 from mirosd_client.shell.signal_table import INTERNAL_SIGNALS
 from mirosd_client.shell.witness import Step, Witness
@@ -173,8 +174,8 @@ class Stepped:
             self.instrumented, self._wanted_instrumented = self._wanted_instrumented, None
         try:
             was_made: bool = super().next_rtc()  # type: ignore[misc]
-        except Exception as error:  # noqa: BLE001 -- a handler is anybody's code; no exception of it may end the chart
-            self._note_fault(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a handler is anybody's code, and may not end a chart
+            self._note_fault(as_fault(error))
             return True
         return was_made
 
@@ -229,5 +230,5 @@ def attempt(what: str, fn: Callable[..., object], *args: Any) -> None:
     """Calls a listener; what it raises is logged and goes no further."""
     try:
         fn(*args)
-    except Exception:  # a listener is anybody's code, in a thread that has other things to do
-        log.exception("%s failed", what)
+    except (Exception, SystemExit) as error:  # a listener is anybody's code, in a thread that has other things to do
+        log.exception("%s failed", what, exc_info=as_fault(error))
