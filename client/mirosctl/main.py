@@ -3,14 +3,19 @@
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 not permitted, 5 degraded (status).
 """
 
+import contextlib
+import errno
+import io
+import os
+import sys
 from importlib import import_module
-from io import StringIO
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
 from mirosctl.options import common_options
-from mirosd_client.errors import DaemonUnavailableError, MirosdError, NotPermittedError
+from mirosd_client.errors import DaemonUnavailableError, LocalProtocolError, MirosdError, NotPermittedError
 from mirosd_client.printable import printable, without_account
 
 VERBS = (
@@ -19,7 +24,10 @@ VERBS = (
 )
 """Each is a module of `commands` with a command of its name, loaded when it is asked for: all take 40 ms."""
 EXIT_FAILED = 1
-EXIT_STATUS: dict[type[MirosdError], int] = {DaemonUnavailableError: 3, NotPermittedError: 4}
+EXIT_STATUS: dict[type[MirosdError], int] = {LocalProtocolError: 2, DaemonUnavailableError: 3, NotPermittedError: 4}
+
+UNWRITABLE = {errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
+"""Of a write to standard output. That nobody reads it any more (EPIPE) is no error worth a word: click ends with 1."""
 
 
 class Mirosctl(click.Group):
@@ -36,18 +44,52 @@ class Mirosctl(click.Group):
         command: click.Command = getattr(import_module(f"mirosctl.commands.{cmd_name}"), cmd_name)
         return command
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command line, whatever became of what it prints to."""
+        _ensure_outputs()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as exc:
+            if exc.errno not in UNWRITABLE:
+                raise
+            _let_go(sys.stdout)
+            _complain(f"the output cannot be written: {exc.strerror or exc}")
+            sys.exit(EXIT_FAILED)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb. No error repeats a password, though somebody gives a broker's URL where none is wanted."""
         try:
             return super().invoke(ctx)
         except click.ClickException as exc:
-            shown = StringIO()
+            shown = io.StringIO()
             exc.show(shown)
-            click.echo(without_account(shown.getvalue()), nl=False, err=True)
+            with contextlib.suppress(OSError):
+                click.echo(without_account(shown.getvalue()), nl=False, err=True)
             ctx.exit(exc.exit_code)
         except MirosdError as exc:
-            click.echo(f"Error: {printable(without_account(str(exc)))}", err=True)
+            _complain(str(exc))
             ctx.exit(next((status for kind, status in EXIT_STATUS.items() if isinstance(exc, kind)), EXIT_FAILED))
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # where nobody can be told, the exit status tells
+        click.echo(f"Error: {printable(without_account(text))}", err=True)
+
+
+def _ensure_outputs() -> None:
+    """Have outputs that take any text: also where the caller has closed one, or its language lacks a letter."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 -- for the rest of it
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go(stream: TextIO) -> None:
+    """Have what is left in a buffer go nowhere: Python would try once more to write it, and say so, at the end."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: what stands in for it in tests is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(cls=Mirosctl, context_settings={"help_option_names": ["-h", "--help"]})

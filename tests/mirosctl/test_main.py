@@ -1,11 +1,13 @@
 """What all commands have in common: options anywhere, exit codes, and a quick start."""
 
 import json
+import os
 import pkgutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -194,6 +196,52 @@ def test_no_error_repeats_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     assert result.exit_code != 0
     assert "hunter2" not in result.output
+
+
+def process(daemon: FakeDaemon, *words: str, **how: Any) -> "subprocess.CompletedProcess[str]":
+    """Run mirosctl as a shell does; its errors are what is read."""
+    code = "from mirosctl.main import main; main()"
+    argv = [sys.executable, "-c", code, "--socket", daemon.path, *words]
+    return subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=False, **how)
+
+
+@pytest.mark.parametrize("words", [["status"], ["hosts", "list"], ["--help"]], ids=" ".join)
+def test_a_full_disk_is_told(daemon: FakeDaemon, words: list[str]) -> None:
+    """What could not be printed is status 1 and one sentence, whatever printed it."""
+    daemon.answers |= {"status": ([], READY), "hosts_list": ([], {})}
+    with Path("/dev/full").open("w") as full:
+        ended = process(daemon, *words, stdout=full)
+
+    assert (1, "Error: the output cannot be written: No space left on device\n") == (ended.returncode, ended.stderr)
+
+
+@pytest.mark.parametrize("words", [["status"], ["hosts", "list"], ["record", "-", "--for", "0s", "--since", "1s"]])
+def test_an_output_that_was_closed_is_none(daemon: FakeDaemon, words: list[str]) -> None:
+    """As of a job that is started so: nothing is printed, and the status is as ever."""
+    daemon.answers |= {"status": ([], READY), "hosts_list": ([], {}), "recall": ([], {"sources": 0})}
+    ended = process(daemon, *words, preexec_fn=lambda: os.close(1))
+
+    assert (0, False) == (ended.returncode, "Traceback" in ended.stderr)
+
+
+def test_a_letter_that_the_terminal_lacks_is_no_failure(daemon: FakeDaemon) -> None:
+    """In a language without it, a name from another host is printed by its number."""
+    daemon.answers["status"] = ([], READY | {"name": "h\u6771"})
+    ended = process(daemon, "status", stdout=subprocess.PIPE, env=os.environ | {"PYTHONIOENCODING": "latin-1:strict"})
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert "host     h\\u6771 (node" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["hosts", "add"], ["hosts", "remove"], ["peers", "forget"], ["peers", "allow"], ["scout"]], ids=" ".join
+)
+def test_a_word_that_is_no_text_is_wrong_usage(daemon: FakeDaemon, run: Run, words: list[str]) -> None:
+    """Bytes that are no UTF-8 are status 2, and the daemon is asked nothing."""
+    result = run(*words, "h\udcff")
+
+    assert (2, []) == (result.exit_code, daemon.asked)
+    assert "Error: 'h\\udcff' is no text" in result.stderr
 
 
 def imported_by(*words: str) -> set[str]:

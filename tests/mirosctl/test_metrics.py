@@ -85,6 +85,16 @@ def test_a_file_that_cannot_be_written_is_told(daemon: FakeDaemon, run: Run, tmp
     assert f"Error: {path} cannot be written: No such file or directory\n" == result.stderr
 
 
+def test_a_file_in_a_file_is_told(daemon: FakeDaemon, run: Run, tmp_path: Path) -> None:
+    """Where a directory should be and is none, likewise."""
+    daemon.answers["metrics"] = ([], answered())
+    (tmp_path / "file").touch()
+    result = run("metrics", "--output", str(tmp_path / "file" / "mirosd.prom"))
+
+    assert 1 == result.exit_code
+    assert "mirosd.prom cannot be written: Not a directory" in result.stderr
+
+
 def test_a_draft_that_cannot_be_put_in_place_is_taken_away(daemon: FakeDaemon, run: Run, tmp_path: Path) -> None:
     """Nothing is left where a collector looks."""
     daemon.answers["metrics"] = ([], answered())

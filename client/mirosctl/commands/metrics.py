@@ -1,5 +1,6 @@
 """mirosctl metrics: all figures of the daemon, for Prometheus."""
 
+import contextlib
 import secrets
 from pathlib import Path
 
@@ -55,5 +56,6 @@ def _replace(path: Path, text: str) -> None:
             file.write(text)
         draft.replace(path)
     except OSError as exc:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not there, or goes the way of the error
+            draft.unlink()
         raise click.ClickException(f"{path} cannot be written: {exc.strerror}") from exc
