@@ -55,7 +55,7 @@ def working(chart: Worker, e: Event) -> int:
     elif e.signal_name in {"FLOOD", "SPIN"} and not chart.release.is_set():
         (chart.post_lifo if e.signal_name == "FLOOD" else chart.post_fifo)(e)
     elif e.signal_name == "DIE":
-        raise SystemExit
+        raise GeneratorExit  # no fault of a handler, nor a wish to exit: nobody takes it
     return int(return_status.HANDLED)
 
 

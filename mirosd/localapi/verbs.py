@@ -54,7 +54,7 @@ from mirosd.localapi.peer_verbs import PEER_VERBS
 from mirosd.localapi.rights import Grant, Policy, Rights
 from mirosd.localapi.snoop_verbs import SNOOP_VERBS
 from mirosd.localapi.verb import DaemonView, Display, NoArguments, RowTaker, Verb
-from mirosd_client.errors import DaemonRefusedError
+from mirosd_client.errors import DaemonRefusedError, LocalProtocolError
 from mirosd_client.limits import MAX_ROUTING_KEY_BYTES
 from mirosd_client.messages import Ask, DaemonMessage, Done, Failed, Row
 
@@ -145,8 +145,9 @@ async def answer(
         if verb.right is None:
             policy.require_hearing(args.network, held, f"`{ask.verb}`")
         await send(Done(ask.id, await verb.run(view, args, row)))
-    except MirosdError as exc:
-        await send(Failed(ask.id, exc.code, str(exc)))
-    except Exception:  # noqa: BLE001 -- a fault of one verb must not end the session, let alone the daemon
+    except Exception as exc:  # noqa: BLE001 -- a fault of one verb must not end the session, let alone the daemon
+        if isinstance(exc, MirosdError) and not isinstance(exc, LocalProtocolError):  # that one would be our own fault
+            await send(Failed(ask.id, exc.code, str(exc)))
+            return
         _log.exception("verb_failed", verb=ask.verb[:SHOWN_VERB_CHARS])
         await send(Failed(ask.id, "internal", "the daemon failed to answer this; its log has the reason"))

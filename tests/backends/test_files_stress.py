@@ -11,11 +11,11 @@ from mirosd.backends import files
 from tests.backends import files_crowd
 
 READS = 100_000
-SECONDS = 140.0
-"""The crowd needs some 10 s of a processor, and on one that others use as well it takes longer."""
+SECONDS = 420.0
+"""The crowd needs some 10 s of a processor, and on one that others use as well it takes far longer: it may."""
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(480)
 def test_a_crowd_reads_whole_files_whoever_is_killed(tmp_path):
     """20 readers, 180 writers, a third of them killed: every read parses, every survivor ends, the last file stays."""
     path = tmp_path / "lan_cache.json"

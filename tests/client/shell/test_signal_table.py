@@ -135,7 +135,7 @@ def test_no_signal_hides_what_the_table_is_made_of(name: str):
     assert before == getattr(signals, name) or name == "_copy"
 
 
-@pytest.mark.parametrize("name", ["TABLE_NEW", "ENTRY_SIGNAL", "items"])
+@pytest.mark.parametrize("name", ["TABLE_NEW", "ENTRY_SIGNAL", "keys"])
 def test_an_event_of_a_name_is_the_one_that_miros_makes(name: str):
     """In everything that its constructor sets, for a name that is there and one that is new."""
     made = event_of(name, {"n": 1})
