@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.e2e.stage import Stage, staged
 from tests.lab.broker import Broker
@@ -62,11 +62,25 @@ def wait_for(daemon: Daemon, *codes: str) -> dict[str, dict[str, Any]]:
     return {code: group[0] for code, group in found.items()}
 
 
+def side_by_side(*cases: tuple[Daemon, str]) -> list[dict[str, Any]]:
+    """Give what the doctor finds at each host, where it finds exactly this."""
+    with ThreadPoolExecutor() as threads:
+        waiting = {code: threads.submit(wait_for, daemon, code) for daemon, code in cases}
+        return [found.result()[code] for code, found in waiting.items()]
+
+
 def show(daemon: Daemon) -> str:
     """Print what a user reads, and give it."""
     told = daemon.ctl("doctor", check=False)
     print(f"--- mirosctl doctor at {daemon.host.name} ({told.returncode})\n{told.stdout}{told.stderr}")
     return told.stdout
+
+
+def shown_well(daemon: Daemon) -> str:
+    """Give what a user reads, if nothing is wrong."""
+    text = show(daemon)
+    assert "nothing is wrong" in text
+    return text
 
 
 def pair(stage: Stage, **options: Any) -> tuple[Daemon, Daemon]:
@@ -83,9 +97,7 @@ def pair(stage: Stage, **options: Any) -> tuple[Daemon, Daemon]:
 def test_on_the_lan(stage: Stage) -> None:
     """A healthy pair; broadcasts dropped by the switch; then one host's firewall, by port and direction."""
     h1, h2 = pair(stage, settings=ON_LAN)
-    wait_for(h1)
-    text = show(h1)
-    assert "nothing is wrong" in text
+    text = until(lambda: shown_well(h1), what="nothing is wrong")
     assert {"ok"} == {line.split()[0] for line in text.splitlines()[:-2]}
 
     stage.lan.drop_broadcasts()
@@ -97,8 +109,9 @@ def test_on_the_lan(stage: Stage) -> None:
     stage.lan.heal()
 
     filtered(h2.host, "input", "udp dport 27672 drop")
-    assert "sudo ufw allow 27672/udp" in wait_for(h2, "lan.udp_in")["lan.udp_in"]["commands"]
-    assert "h2 at 10.77.0.2" in wait_for(h1, "lan.silent_peer")["lan.silent_peer"]["cause"]
+    silent, deaf = side_by_side((h1, "lan.silent_peer"), (h2, "lan.udp_in"))
+    assert "h2 at 10.77.0.2" in silent["cause"]
+    assert "sudo ufw allow 27672/udp" in deaf["commands"]
     stage.lan.heal()
 
     filtered(h2.host, "output", "udp dport 27672 drop")
@@ -112,41 +125,50 @@ def test_on_the_lan(stage: Stage) -> None:
 
     filtered(h2.host, "input", *USUAL_FIREWALL, "udp dport 27672 accept", "drop")
     stage.brokers["h2"].close_connections()
-    assert "sudo ufw allow 5672/tcp  # at 10.77.0.2" in wait_for(h1, "peers.tcp_in")["peers.tcp_in"]["commands"]
-    assert "mirosctl scout 10.77.0.2:5672  # at 10.77.0.1" in wait_for(h2, "peers.unheard")["peers.unheard"]["commands"]
+    closed, unheard = side_by_side((h1, "peers.tcp_in"), (h2, "peers.unheard"))
+    assert "sudo ufw allow 5672/tcp  # at 10.77.0.2" in closed["commands"]
+    assert "mirosctl scout 10.77.0.2:5672  # at 10.77.0.1" in unheard["commands"]
 
 
 def test_the_own_broker(stage: Stage) -> None:
     """Not there, an account that is refused, guest from remote, slow to greet, heard by nobody else."""
-    h2 = stage.brokers["h2"]
     account = {"broker": {"user": "guest", "password": "guest"}}
+    elsewhere = {"broker": {"advertise": ["10.77.0.1:5999"]}}
+    here = {"broker": {"advertise": ["10.77.0.2:5672"]}}
+    with late(stage.lan["h2"], 5673, delay_s=2.1):
+        cases = {
+            ("broker.loopback_only", "peers.none"): alone(stage, "h1", OWN_BROKER, elsewhere),
+            ("broker.slow", "peers.none"): alone(stage, "h2", "amqp://127.0.0.1:5673", here),
+            ("broker.guest_remote",): alone(stage, "h3", stage.brokers["h2"].url(), account),
+        }
+        for codes, daemon in cases.items():
+            wait_for(daemon, *codes)
+    for daemon in cases.values():
+        daemon.stop()
     cases = {
-        "broker.tcp(refused)": ("amqp://127.0.0.1:5998", {}),
-        "broker.auth": (OWN_BROKER, {"broker": {"password": "wrong"}}),
-        "broker.guest_remote": (h2.url(), account),
-        "broker.loopback_only": (OWN_BROKER, {"broker": {"advertise": ["10.77.0.1:5999"]}}),
+        ("broker.tcp(refused)",): alone(stage, "h1", "amqp://127.0.0.1:5998"),
+        ("broker.auth",): alone(stage, "h2", OWN_BROKER, {"broker": {"password": "wrong"}}),
     }
-    for code, (url, settings) in cases.items():
-        h1 = alone(stage, broker=url, settings=settings)
-        wait_for(h1, code, *(("peers.none",) if code == "broker.loopback_only" else ()))
-        h1.stop()
-    with late(stage.lan["h1"], 5673, delay_s=2.5):
-        h1 = alone(stage, broker="amqp://127.0.0.1:5673", settings={"broker": {"advertise": ["10.77.0.1:5672"]}})
-        wait_for(h1, "broker.slow", "peers.none")
-        h1.stop()
+    for codes, daemon in cases.items():
+        wait_for(daemon, *codes)
 
 
 def test_other_hosts(stage: Stage) -> None:
     """Clocks that differ a little and by far, another password, another key, and a copied state directory."""
-    h1, h2 = pair(stage)
-    for offset_s, code in ((5, "clock.off"), (-120, "clock.far")):
-        h2.stop()
-        configuration = yaml.safe_load(h2.config_path.read_text()) | {"clock": {"offset_s": offset_s}}
-        h2.config_path.write_text(yaml.safe_dump(configuration))
-        h2.start()
-        assert f"{abs(offset_s)} s {'ahead of' if offset_s > 0 else 'behind'}" in wait_for(h1, code)[code]["cause"]
+    h1 = stage.daemon("h1", ["h2", "h3"], broker=OWN_BROKER)
+    h1.start()
+    others = {}
+    for name, offset_s in (("h2", 5), ("h3", -120)):
+        settings = {"clock": {"offset_s": offset_s}}
+        others[name] = stage.daemon(name, ["h1"], broker=OWN_BROKER, settings=settings)
+        others[name].start()
+    found = wait_for(h1, "clock.off", "clock.far")
+    assert "5 s ahead of" in found["clock.off"]["cause"]
+    assert "120 s behind" in found["clock.far"]["cause"]
 
-    h2.stop()
+    h1.write_hosts([stage.lan["h2"].address])
+    for other in others.values():
+        other.stop()
     copied = Path(h1.host.directory / "state" / "node.json").read_text()
     h2 = stage.daemon("h2", ["h1"], broker=OWN_BROKER)
     (h2.host.directory / "state").mkdir()
@@ -156,15 +178,12 @@ def test_other_hosts(stage: Stage) -> None:
     until(lambda: [[], ["identity.renewed"]] == sorted([*examined(one)] for one in (h1, h2)), what=for_both)
 
     h1.stop()
-    for code, options in (
-        ("peers.auth", {"settings": {"peers": {"password": "wrong"}}}),
-        ("peers.key", {"key": OTHER_KEY}),
-    ):
-        h1 = stage.daemon("h1", ["h2"], broker=OWN_BROKER, **options)
-        h1.start()
-        h1.wait_ready()
-        wait_for(h1, code)
-        h1.stop()
+    h1 = stage.daemon("h1", ["h2"], broker=OWN_BROKER, settings={"peers": {"password": "wrong"}})
+    h3 = stage.daemon("h3", ["h2"], broker=OWN_BROKER, key=OTHER_KEY)
+    for daemon in (h1, h3):
+        daemon.start()
+    wait_for(h1, "peers.auth")
+    wait_for(h3, "peers.key")
 
 
 def test_who_may_ask(stage: Stage) -> None:
@@ -202,12 +221,11 @@ def test_full_queues(stage: Stage) -> None:
 # --- what the cases need -------------------------------------------------------------
 
 
-def alone(stage: Stage, **options: Any) -> Daemon:
-    """Start h1 alone, and return when it answers."""
-    h1 = stage.daemon("h1", [], **options)
-    h1.start()
-    until(lambda: h1.ctl("status", check=False).returncode in (0, 5), what="h1 answers")
-    return h1
+def alone(stage: Stage, name: str, broker: str, settings: dict[str, Any] | None = None) -> Daemon:
+    """Start the daemon of a host that lists nobody; returns at once."""
+    daemon = stage.daemon(name, [], broker=broker, settings=settings)
+    daemon.start()
+    return daemon
 
 
 def filtered(host: Host, hook: str, *lines: str) -> None:
