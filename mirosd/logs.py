@@ -3,7 +3,8 @@
 An event is a constant name in the past tense ("peer_lost"), never a sentence with values
 in it, so that it can be searched for. JSON for machines, columns for a terminal, fields for
 systemd's journal (`journalctl MIROSD_PEER=h2`). Messages of libraries that use `logging` come
-out the same way.
+out the same way. The level says who is called: by an error somebody, who must do something; by
+a warning whoever looks after it, as it may need something; by what is only life, nobody (info).
 """
 
 import json
