@@ -1,13 +1,13 @@
 """Text on a terminal, measured in its cells: some characters take two, some none."""
 
-from unicodedata import combining, east_asian_width
+from unicodedata import category, east_asian_width
 
 ELLIPSIS = "…"
 
 
 def char_cells(char: str) -> int:
     """Give the cells of one printable character."""
-    if combining(char):
+    if category(char) in {"Mn", "Me"}:  # marks that stand on the one before
         return 0
     return 2 if east_asian_width(char) in "WF" else 1
 

@@ -5,7 +5,9 @@ import pytest
 from mirosctl.cells import cut, cut_middle, text_cells
 
 
-@pytest.mark.parametrize(("text", "expected"), [("", 0), ("abc", 3), ("弓手", 4), ("e\u0301", 1), ("é…", 2)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", 0), ("abc", 3), ("弓手", 4), ("e\u0301", 1), ("é…", 2), ("☀\ufe0f", 1), ("हिन्दु", 4)]
+)
 def test_a_text_has_cells(text: str, expected: int) -> None:
     """Some characters take two, some none."""
     assert expected == text_cells(text)
