@@ -178,6 +178,7 @@ def test_what_is_no_recording_is_told(mesh: FakeDaemon, run: Run, tmp_path: Path
     assert result.stderr.endswith("cannot be read: No such file or directory\n")
     assert run("replay", str(tmp_path / "gone")).exit_code == 2
     assert run("replay", str(tmp_path / "gone"), "--to", "x", "--speed", "0").exit_code == 2
+    assert run("replay", str(tmp_path / "gone"), "--to", "x", "--speed", "nan").exit_code == 2
 
 
 def test_a_cut_off_recording_is_played_as_far_as_it_goes(mesh: FakeDaemon, run: Run, path: str) -> None:

@@ -1,5 +1,6 @@
 """mirosctl replay: the events that a recorded chart handled, sent again to a chart that runs."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,12 @@ class Replay:
             self.unheard += fate is not None and fate.outcome == "unheard"
 
 
+def _number(_context: click.Context, _parameter: click.Parameter, speed: float) -> float:
+    if math.isnan(speed):
+        raise click.BadParameter("nan is no number")
+    return speed
+
+
 @click.command(short_help="Send the events of a recording again, to a chart that runs.")
 @click.argument("path", metavar="FILE")
 @click.option(
@@ -70,7 +77,14 @@ class Replay:
     "--host", "hosts", multiple=True, metavar="GLOB", callback=globs, shell_complete=complete_peers, help="Where it is."
 )
 @click.option("--from", "source", metavar="CHART", help="The recorded chart that handled them; else of the same name.")
-@click.option("--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Times as fast.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, min_open=True),
+    callback=_number,
+    default=1.0,
+    show_default=True,
+    help="Times as fast.",
+)
 @click.option("--dry-run", is_flag=True, help="Send nothing; print what would be sent when.")
 @common_options
 @click.pass_obj
