@@ -4,17 +4,15 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 not permitted, 5 de
 """
 
 import contextlib
-import errno
 import io
-import os
 import sys
 from importlib import import_module
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
 from mirosctl.options import common_options
+from mirosctl.streams import UNWRITABLE, let_go, prepare
 from mirosd_client.errors import DaemonUnavailableError, LocalProtocolError, MirosdError, NotPermittedError
 from mirosd_client.printable import printable, without_account
 
@@ -25,9 +23,6 @@ VERBS = (
 """Each is a module of `commands` with a command of its name, loaded when it is asked for: all take 40 ms."""
 EXIT_FAILED = 1
 EXIT_STATUS: dict[type[MirosdError], int] = {LocalProtocolError: 2, DaemonUnavailableError: 3, NotPermittedError: 4}
-
-UNWRITABLE = {errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
-"""Of a write to standard output. That nobody reads it any more (EPIPE) is no error worth a word: click ends with 1."""
 
 
 class Mirosctl(click.Group):
@@ -46,13 +41,13 @@ class Mirosctl(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command line, whatever became of what it prints to."""
-        _ensure_outputs()
+        prepare()
         try:
             return super().main(*args, **kwargs)
         except OSError as exc:
             if exc.errno not in UNWRITABLE:
                 raise
-            _let_go(sys.stdout)
+            let_go()
             _complain(f"the output cannot be written: {exc.strerror or exc}")
             sys.exit(EXIT_FAILED)
 
@@ -74,22 +69,6 @@ class Mirosctl(click.Group):
 def _complain(text: str) -> None:
     with contextlib.suppress(OSError):  # where nobody can be told, the exit status tells
         click.echo(f"Error: {printable(without_account(text))}", err=True)
-
-
-def _ensure_outputs() -> None:
-    """Have outputs that take any text: also where the caller has closed one, or its language lacks a letter."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 -- for the rest of it
-        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _let_go(stream: TextIO) -> None:
-    """Have what is left in a buffer go nowhere: Python would try once more to write it, and say so, at the end."""
-    with contextlib.suppress(OSError, ValueError):  # ValueError: what stands in for it in tests is no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(cls=Mirosctl, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,7 +5,6 @@ stands still for the broker too: nothing is read before what was read is drawn (
 """
 
 import os
-import select
 import shutil
 import sys
 import time
@@ -23,6 +22,7 @@ from mirosctl.output import json_line
 from mirosctl.recalling import nobody_meant
 from mirosctl.recording import read_recording
 from mirosctl.snoop_options import Wanted
+from mirosctl.streams import has_reader, watching
 from mirosd_client.dial import matches
 from mirosd_client.printable import printable
 from mirosd_client.recollection import Recollection
@@ -45,17 +45,18 @@ def snoop(options: Options, network: Network, wanted: Wanted) -> None:
     """Show what is wanted, until it is over or Ctrl-C."""
     wanted.check(as_json=options.as_json)
     shown = Shown(network, wanted, as_json=options.as_json)
-    try:
-        if wanted.path is not None:
-            recording = read_recording(wanted.path)
-            shown.warn(recording.warning)
-            shown.draw(in_order(line for line in recording.lines if shown.takes(line)))
-        else:
-            _watch(options.socket, network, wanted, shown)
-    except KeyboardInterrupt:
-        pass  # which is how a watch ends
-    except BrokenPipeError:  # who read it has had enough; what is still in the buffer must not raise it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with watching():
+        try:
+            if wanted.path is not None:
+                recording = read_recording(wanted.path)
+                shown.warn(recording.warning)
+                shown.draw(in_order(line for line in recording.lines if shown.takes(line)))
+            else:
+                _watch(options.socket, network, wanted, shown)
+        except KeyboardInterrupt:
+            if sys.stderr.isatty():  # which shows ^C, and the shell goes on behind it
+                click.echo(err=True)
+            raise
 
 
 class Shown:
@@ -166,7 +167,7 @@ def _watch(socket: str | None, network: Network, wanted: Wanted, shown: Shown) -
                     shown.warn(nobody_meant(wanted.hosts))
                 shown.draw(order.due(now_s))
                 shown.warn_all(gaps.tell(now_s))
-                if item is None and not _has_reader():
+                if item is None and not has_reader():
                     return
             if not is_anybody_meant:
                 shown.warn(nobody_meant(wanted.hosts))
@@ -185,13 +186,3 @@ def _tell_missing(recall: Recollection, order: CausalOrder, since_s: float, show
         shown.warn(f"{forgetful} of {len(recall.ends)} programs no longer have all lines of the last {since_s:g} s")
     if order.dropped:
         shown.warn(f"{order.dropped} older lines are left out: ask for less by --since, --host or a chart's name")
-
-
-def _has_reader() -> bool:
-    """Tell whether anybody can still read stdout: a watch that nobody sees costs every host something."""
-    poll = select.poll()
-    try:
-        poll.register(sys.stdout, 0)
-    except ValueError:  # no file at all
-        return True
-    return not poll.poll(0)

@@ -251,9 +251,9 @@ def test_a_watch_tells_once_who_is_silent(mesh: FakeDaemon, run: Run, monkeypatc
 
 
 @contextmanager
-def watching(daemon: FakeDaemon, output: int) -> Iterator["subprocess.Popen[bytes]"]:
+def watching(daemon: FakeDaemon, output: int, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a watch that goes on, with its output to a descriptor."""
-    argv = [sys.executable, "-c", CODE, "--socket", daemon.path, "charts", "--watch"]
+    argv = [sys.executable, "-c", CODE, "--socket", daemon.path, "charts", "--watch", *words]
     wide = os.environ | {"COLUMNS": "160"}
     with subprocess.Popen(argv, stdout=output, stderr=subprocess.PIPE, env=wide) as process:
         try:
@@ -322,3 +322,17 @@ def test_a_daemon_that_hangs_keeps_nobody_waiting_behind_the_tabulator_key(
 
         threading.Thread(target=complete, daemon=True).start()
         assert done.wait(8), "a recall is waited for for 10 s, and people wait less"
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]], ids=["table", "json"])
+def test_a_watch_ends_when_nobody_reads_it(mesh: FakeDaemon, words: list[str]) -> None:
+    """As behind `| head -1`: it is no error, and though nothing changes no host is asked any more."""
+    read_end, write_end = os.pipe()
+    with watching(mesh, write_end, *words) as process:
+        os.close(write_end)
+        assert os.read(read_end, 10)
+        os.close(read_end)
+
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""

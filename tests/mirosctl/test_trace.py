@@ -382,11 +382,13 @@ def test_a_refusal_is_told(daemon: FakeDaemon, run: Run) -> None:
 
 
 @contextmanager
-def tracing(daemon: FakeDaemon, output: int, *words: str, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
+def tracing(
+    daemon: FakeDaemon, output: int, *words: str, stderr: int = subprocess.PIPE, **env: str
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a trace that goes on, with its output to a descriptor."""
     argv = [sys.executable, "-c", CODE, "--socket", daemon.path, "trace", *words]
     environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | env
-    with subprocess.Popen(argv, stdout=output, stderr=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(argv, stdout=output, stderr=stderr, env=environment) as process:
         try:
             yield process
         finally:
@@ -408,6 +410,23 @@ def test_it_goes_on_until_ctrl_c(daemon: FakeDaemon) -> None:
 
     assert first.endswith("[archer] e->PING() idle->firing\n")
     assert (0, "", b"") == (status, rest, said)
+
+
+def test_the_shell_goes_on_in_a_line_of_its_own(daemon: FakeDaemon) -> None:
+    """And not behind the ^C that a terminal shows."""
+    daemon.answers["watch"] = ([host("h2")], None)
+    screen, terminal = pty.openpty()
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end) as lines, tracing(daemon, write_end, stderr=terminal) as process:
+        os.close(write_end)
+        assert lines.readline()
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(30)
+    os.set_blocking(screen, False)
+
+    assert b"\r\n" == os.read(screen, 100)
+    os.close(screen)
+    os.close(terminal)
 
 
 @pytest.mark.parametrize("is_more_to_come", [True, False])

@@ -13,6 +13,7 @@ from mirosctl.options import Options, common_options
 from mirosctl.output import duration, live_table, show_json, show_json_line, show_table
 from mirosctl.recalling import chart_order, charts_of, nobody_meant, silent, tell_missing
 from mirosctl.snoop_options import globs
+from mirosctl.streams import has_reader, watching
 from mirosd_client.chart_row import ChartRow
 from mirosd_client.dial import Dial
 from mirosd_client.recollection import Recollection
@@ -65,15 +66,13 @@ def charts(options: Options, charts: tuple[str, ...], hosts: tuple[str, ...], wa
 
 def _watch(options: Options, view: SnoopView, dial: Dial) -> None:
     show = _print_json if options.as_json else _draw if sys.stdout.isatty() else _print_changes
-    try:
+    with watching():
         show(_looks(view, dial))
-    except KeyboardInterrupt:
-        return  # which is how a watch ends
 
 
 def _looks(view: SnoopView, dial: Dial) -> Iterator[Look]:
     due_s = time.monotonic()
-    while True:
+    while has_reader():
         yield charts_of(view, dial)
         now_s = time.monotonic()
         due_s = max(due_s + PERIOD_S, now_s)

@@ -13,6 +13,7 @@ from mirosctl.known import complete_peers
 from mirosctl.options import Options, common_options
 from mirosctl.output import duration, live_table, show_json, show_json_line, show_table
 from mirosctl.stages import stage_lines
+from mirosctl.streams import watching
 
 COLUMNS = ("NAME", "NODE", "ADDRESS", "STATE", "NETWORKS")
 CHANGED_S = 15.0
@@ -41,10 +42,8 @@ def peers(context: click.Context, why: bool, watch: bool) -> None:
     if watch:
         if why:
             raise click.UsageError("--watch tells of changes, not --why")
-        try:
+        with watching():
             _watch(options)
-        except KeyboardInterrupt:
-            return  # which is how a watch ends
         return
     rows, _ = options.ask("peers")
     rows.sort(key=_order)
