@@ -71,10 +71,11 @@ def live_table(columns: Sequence[str], *, is_passing: bool = False) -> Iterator[
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Column, Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    # folded, not cut, where the terminal is narrow: names are typed into the next command
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text, so that [brackets] of a name are not rich's markup
     return table
