@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
+import msgspec
 import pytest
 
 from tests.mirosctl.fake_daemon import FakeDaemon, charts_record, end_record
@@ -45,6 +46,20 @@ def test_a_full_disk_is_an_error(daemon: FakeDaemon, words: list[str]) -> None:
         expected = 1, "Error: the output cannot be written: No space left on device\n"
 
         assert expected == run(daemon, *words, output=full)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_letters_that_a_locale_does_not_know_are_replaced(
+    daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """By their numbers: names come from hosts whose locale knows them."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    daemon.heard["recall"] = [charts_record(msgspec.structs.replace(ARCHER, chart="弓手")), end_record(B)]
+    path = tmp_path / "output"
+    with path.open("w") as output:
+        assert (0, "") == run(daemon, "charts", output=output)
+
+    assert ["h2", r"\u5f13\u624b"] == path.read_text(encoding).splitlines()[1].split()[:2]
 
 
 @pytest.mark.parametrize("words", [COMMANDS[0], COMMANDS[3]], ids=" ".join)
