@@ -59,7 +59,7 @@ class Session(Connection):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.client_id = b""
-        self.has_charts = False
+        self.has_charts = self._has_mute_charts = False
         self._is_greeted = False
         self._subscriptions: set[int] = set()
         self._last_sequence = -1
@@ -137,6 +137,12 @@ class Session(Connection):
         else:
             raise RemoteProtocolError(f"a client sends no {frame.type.name} frames", code="unexpected_frame")
 
+    def review(self) -> None:
+        """Take the policy that is in force by now; charts that may speak only now are made known by a new hello."""
+        super().review()
+        if self._has_mute_charts and Rights.TRANSMIT in self.grant.rights:
+            self.farewell("rights_changed", "the daemon's `rights` have changed; connect again: you may transmit now")
+
     def ended(self) -> None:
         """Cancel what runs, free the client id, tell the bridge."""
         for task in self._asks:
@@ -165,6 +171,7 @@ class Session(Connection):
         self.client, self.client_id = client_id.hex(), client_id
         self.program = hello.program[:MAX_PROGRAM_CHARS]
         self.has_charts = hello.has_charts and Rights.TRANSMIT in self.grant.rights  # else it could answer no recall
+        self._has_mute_charts = hello.has_charts and not self.has_charts
         me = self._desk.identity
         words = self.grant.rights.words
         self.send(Welcome(max(common), me.node, me.name, me.system, self.client, me.version, words, me.networks))

@@ -11,10 +11,10 @@ import pytest
 
 from mirosd.core.interfaces import Credentials
 from mirosd.localapi.rights import Grant, Policy, Rule, grant
-from mirosd_client.messages import Ask, Done, Failed, Follow, Subscribe, encode_message
+from mirosd_client.messages import Ask, Done, Failed, Follow, Hello, Subscribe, Welcome, encode_message
 from mirosd_client.wire import Network, encode_events
 from tests.lab.waiting import until
-from tests.localapi.live import Live, running
+from tests.localapi.live import Live, Raw, running
 
 MEMBERS, OPERATORS, WATCHERS, STRANGER_UID = 23_001, 23_002, 23_003, 23_456
 FIRST_GIDS = list(range(40_000, 40_300))  # more groups than one look at a small buffer brings
@@ -127,27 +127,51 @@ def test_a_rule_opens_one_network(open_live: Live) -> None:
     assert ("closing", "not_permitted") == (closed["type"], closed["code"])
 
 
+class Ruled(Policy):
+    """No word of root: what the rules say is all that there is."""
+
+    def grant_of(self, caller: Credentials) -> Grant:
+        return self.rules[0].gives
+
+
+def ruled(may: list[str]) -> Policy:
+    """Give a policy by which everybody may do this."""
+    return Ruled(1, None, None, rules=(Rule(grant(may), uid=0),))
+
+
 def test_who_loses_a_right_loses_its_connection(tmp_path: Path) -> None:
     """Rules that are taken back count for those who are connected; what is given anew is there at once."""
 
-    class Ruled(Policy):
-        """No word of root: what the rules say is all that there is."""
-
-        def grant_of(self, caller: Credentials) -> Grant:
-            return self.rules[0].gives
-
-    def policy(may: list[str]) -> Policy:
-        return Ruled(1, None, None, rules=(Rule(grant(may), uid=0),))
-
-    with running(tmp_path / "s", policy=policy(["read"])) as live, live.client() as raw:
-        live.call(lambda: live.server.enforce(policy(["read", "operate"])))
+    with running(tmp_path / "s", policy=ruled(["read"])) as live, live.client() as raw:
+        live.call(lambda: live.server.enforce(ruled(["read", "operate"])))
         assert isinstance(raw.ask("hosts_add", host="h")[1], Done)
-        live.call(lambda: live.server.enforce(policy(["read"])))
+        live.call(lambda: live.server.enforce(ruled(["read"])))
 
         assert "rights_changed" == raw.closing().code
         assert {"session_rights_changed": 1} == live.board.counters
         with live.client() as again:
             assert isinstance(again.ask("hosts_add", host="h")[1], Failed)
+
+
+def test_charts_that_may_speak_only_now_are_made_known(tmp_path: Path) -> None:
+    """Their program is asked to connect again, which it does by itself: then it is told and recalled, and may hear."""
+
+    def greet(raw: Raw) -> None:
+        raw.send(encode_message(Hello([1], raw.secret, has_charts=True)))
+        assert isinstance(raw.message(), Welcome)
+
+    with running(tmp_path / "s", policy=ruled(["read"])) as live, live.connect() as raw:
+        greet(raw)
+        live.call(lambda: live.server.enforce(ruled(["read"])))
+        assert isinstance(raw.ask("status")[-1], Done)
+        live.call(lambda: live.server.enforce(ruled(["read", "transmit"])))
+
+        assert "rights_changed" == raw.closing().code
+        with live.connect() as again:
+            greet(again)
+            until(lambda: len(live.sink.sessions) == 2)
+        assert [False, True] == [session.has_charts for session in live.sink.sessions.values()]
+        assert {} == live.board.counters
 
 
 @needs_root
