@@ -56,15 +56,17 @@ def main(
 def load(path: Path) -> Settings:
     """Give the settings of a configuration file; ConfigError with every fault, a missing file among them."""
     try:
-        return parse_config(path.read_text())
+        return parse_config(path.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise ConfigError(
             [f"there is no such file; mirosctl init writes one, or give --config or ${CONFIG_VARIABLE}"]
         ) from exc
+    except PermissionError as exc:
+        raise ConfigError(["this user may not read the file; run it as root: sudo mirosd --check"]) from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError([f"the file is not UTF-8 text (byte {exc.start}); save it as such"]) from exc
     except OSError as exc:
         raise ConfigError([f"the file cannot be read: {exc.strerror}"]) from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError([f"the file cannot be read: {exc}"]) from exc
 
 
 async def _run(config: Path, settings: Settings) -> int:
@@ -89,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--config",
         type=Path,
-        default=Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)),
+        default=Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG),
         help=f"configuration file (default: ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
     )
     made.add_argument(

@@ -8,6 +8,7 @@ a node.json that cannot be read stops the start, as its peers would take the nod
 and a new identity is drawn only where another daemon turns out to live by a copy of this one.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -26,6 +27,13 @@ _FILE = "node.json"
 _NEW_FILE = "node.json.new"
 _NODE = re.compile(r"[0-9a-f]{32}")
 _MAX_FILE_BYTES = 4096  # what we write has some 70; a file that is not ours must not fill the memory
+_CURES = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some space there, or raise its quota",
+    errno.EROFS: "mount its file system for writing",
+    errno.EEXIST: "move the file of that name away",
+    errno.ENOTDIR: "move the file that stands in its path away",
+}
 _MAX_START = (1 << 63) - 1  # fits every signed 64-bit field it may be carried in
 
 
@@ -136,7 +144,5 @@ class StateDirectory:
 
 
 def _unusable(path: Path, exc: OSError) -> str:
-    return (
-        f"the state directory {path} cannot be used ({exc.strerror}); make it for the user that runs mirosd: "
-        f"install -d -m 0750 -o USER {path}, or set state_dir to another one"
-    )
+    cure = _CURES.get(exc.errno or 0) or f"make it for the user that runs mirosd: install -d -m 0750 -o USER {path}"
+    return f"the state directory {path} cannot be used ({exc.strerror}); {cure}, or set state_dir to another one"

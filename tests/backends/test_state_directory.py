@@ -185,8 +185,29 @@ def test_the_file_is_replaced_and_on_the_disk(tmp_path: Path, monkeypatch: pytes
     assert steps == ["sync node.json.new", "replace", f"sync {tmp_path.name}"]
 
 
-def test_a_place_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    """A directory that cannot be made is an error with the command that makes one."""
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [
+        (errno.EACCES, "make it for the user that runs mirosd: install -d -m 0750 -o USER "),
+        (errno.ENOSPC, "free some space there"),
+        (errno.EROFS, "mount its file system for writing"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, cure: str
+) -> None:
+    """With what to do about it: a disk that is full is not made better by another owner."""
+    monkeypatch.setattr(os, "replace", Mock(side_effect=OSError(code, os.strerror(code))))
+    with pytest.raises(StartError) as caught:
+        StateDirectory(tmp_path)
+
+    assert f"{tmp_path} cannot be used ({os.strerror(code)}); {cure}" in str(caught.value)
+    assert str(caught.value).endswith("or set state_dir to another one")
+
+
+def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+    """Where the directory should be, or one above it."""
     (tmp_path / "file").touch()
-    with pytest.raises(StartError, match=r"cannot be used \(.+\); make it .+: install -d -m 0750"):
-        StateDirectory(tmp_path / "file" / "state")
+    for path in (tmp_path / "file", tmp_path / "file" / "state"):
+        with pytest.raises(StartError, match=r"cannot be used \(.+\); move the file .+ away"):
+            StateDirectory(path)
