@@ -1,5 +1,6 @@
 """What the daemon has in figures: queues, charts and programs as they are."""
 
+import asyncio
 from typing import Any
 
 from mirosd.bridge.subscriptions import Subscription
@@ -15,7 +16,7 @@ NONE = {"bound": 0, "pending": 0, "stuck": 0, "unacknowledged": 0}
 
 def subscription(number: int, network: str = "mesh", **fields: Any) -> Subscription:
     """Give a subscription of a connected program in some state."""
-    made = Subscription(RecordingSession(), Subscribe(number, network, "#"))
+    made = Subscription(RecordingSession(), Subscribe(number, network, "#"), asyncio.Lock())
     for name, value in fields.items():
         setattr(made, name, value)
     return made

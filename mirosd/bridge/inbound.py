@@ -36,6 +36,10 @@ log = structlog.get_logger()
 LINGER_S = 2.0
 """How long a client's queues outlive its socket: enough to reconnect, too short for a crash loop to fill a broker."""
 
+MAX_BUSY = 64
+"""Subscriptions that are bound or deleted at a time, each on a channel of its own: a connection has 2047 (RabbitMQ),
+and who finds none free is bound to nothing."""
+
 SNOOP_ARGUMENTS: dict[str, Any] = {"x-max-length-bytes": 8 * 1024 * 1024, "x-overflow": "drop-head"}
 """A viewer that falls behind by more sees the newest: some 40,000 lines."""
 
@@ -88,6 +92,7 @@ class Inbound:
         )
         self.reconsider = self._handover.reconsider
         self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(MAX_BUSY)
 
     async def opened(self, link: Link) -> None:
         """The own broker is there: consume its dead letters, and bind every subscription (again)."""
@@ -149,10 +154,13 @@ class Inbound:
                 subscription.linger.cancel()
 
     async def _bind(self, subscription: Subscription, link: Link) -> None:
-        async with subscription.lock:
+        if subscription.session is None:
+            return
+        async with subscription.lock, self._room:
             session = subscription.session
             if session is None or link is not self._link:
                 return
+            subscription.is_begun = True
             subscription.awaited = None
             await self._release_consumer(subscription)
             queue = await self._declare(subscription, session, link)
@@ -227,7 +235,9 @@ class Inbound:
             self._spawn(self._delete(subscription))
 
     async def _delete(self, subscription: Subscription) -> None:
-        async with subscription.lock:
+        if not subscription.is_begun:
+            return
+        async with subscription.lock, self._room:
             await self._release_consumer(subscription)
             if self._link is not None and subscription.queue:  # else x-expires, or the link's end, does it
                 await self._link.delete_queue(subscription.queue)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Any
+from weakref import WeakValueDictionary
 
 from mirosd.core.broker import Consumer, Incoming
 from mirosd.core.interfaces import ClientSession
@@ -18,9 +19,14 @@ MAX_KNOWN_KEYS = 4096
 
 
 class Subscription:
-    """One binding of one chart: its queue, its consumer while there is one, its client while connected."""
+    """One binding of one chart: its queue, its consumer while there is one, its client while connected.
 
-    def __init__(self, session: ClientSession, request: Subscribe) -> None:
+    Args:
+        lock: of its client, all of whose subscriptions are bound and deleted one after another: however fast it asks
+            for others, it keeps the broker busy with one.
+    """
+
+    def __init__(self, session: ClientSession, request: Subscribe, lock: asyncio.Lock) -> None:
         self.session: ClientSession | None = session
         self.number = request.subscription
         self.network = NETWORKS[request.network]
@@ -28,6 +34,7 @@ class Subscription:
         self.queue = ""  # its name, once declared
         self.bound_s = inf  # when it was about to be bound; -inf: in an earlier start, inf: not yet
         self.consumer: Consumer | None = None
+        self.is_begun = False  # a queue of its was asked for
         self.is_bound = False
         self.epoch = 0
         self.delivered = 0  # last delivery tag of this epoch that its client was given
@@ -36,7 +43,7 @@ class Subscription:
         self.awaited: int | None = None  # the client's last tag, which it has to acknowledge before it is given more
         self.held: deque[Incoming] = deque()  # in their order, behind one whose node is not known yet
         self.bound_keys: set[str] = set()
-        self.lock = asyncio.Lock()
+        self.lock = lock
         self.linger: asyncio.TimerHandle | None = None
 
     def part(self) -> Consumer | None:
@@ -72,6 +79,7 @@ class Subscriptions:
         self._clock, self._heirs_s = clock, heirs_s
         self._heirs_until_s = inf if heirs_s else -inf
         self._subscriptions: dict[tuple[str, int], Subscription] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by client
         self._may_hear: dict[str, bool] = {}
 
     @property
@@ -102,7 +110,8 @@ class Subscriptions:
         self.changed()
         subscription = self.find(session.client, request.subscription)
         if subscription is None:
-            subscription = Subscription(session, request)
+            lock = self._locks.setdefault(session.client, asyncio.Lock())
+            subscription = Subscription(session, request, lock)
             self._subscriptions[session.client, request.subscription] = subscription
             return subscription
         subscription.session = session

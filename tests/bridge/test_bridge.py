@@ -268,6 +268,27 @@ def test_a_daemon_that_goes_is_told_apart(broker: Broker) -> None:
     run(broker, test)
 
 
+def test_who_asks_for_others_in_a_loop_keeps_nobody_from_being_bound(broker: Broker) -> None:
+    """Far more often than a connection has channels, and faster than a broker makes queues."""
+
+    async def test(a: BridgedHost, b: BridgedHost) -> None:
+        restless, modest = Program(a, "r"), Program(a, "m")
+        restless.attach()
+        modest.attach()
+        for number in range(1, 6000):
+            a.bridge.subscribe(restless, Subscribe(number, "mesh", "#"))
+            await asyncio.sleep(0)
+            a.bridge.unsubscribe(restless, number)
+        await modest.hear("k")
+        await until(lambda: not a.bridge.inbound._tasks, "all of it done with")
+        modest.send(1, "k")
+        await until(lambda: modest.received == [(1, 1)], "heard")
+
+        assert ["k"] == [each.binding_key for each in a.bridge.inbound.subscriptions.all()]
+
+    run(broker, test)
+
+
 def test_a_departed_clients_queue_goes_and_a_returned_ones_stays(broker: Broker) -> None:
     """A program's queue goes two seconds after its socket; if it came back by then, the queue lives on."""
 
