@@ -192,15 +192,18 @@ class Rotation:
         return _of(network, NetworkRing.settled) if len(ring.keys) > 1 and self._is_over(network, ring) else None
 
     def _offer(self, network: str, ring: NetworkRing) -> None:
-        """Offer the latest key to whoever may take it; a forced one until it is used, so that others force it too."""
-        key, old = ring.latest, ring.find(ring.latest.parent)
-        if old is None:
-            return
+        """Offer the latest key to whoever may take it; a forced one until it is used, so that others force it too.
+
+        Who has not even its parent is offered that before.
+        """
         seen = self.holders.seen(self._wall_s())
         for node in self._control.heartbeats.peers:
             holder = seen.get(node)
             theirs = () if holder is None or not holder.takes else holder.keys.get(network, ())
-            if old.id in theirs and (key.id not in theirs or (key.is_forced and theirs[0] != key.id)):
+            key, old = ring.latest, ring.find(ring.latest.parent)
+            while old is not None and old.id not in theirs:
+                key, old = old, ring.find(old.parent)
+            if old is not None and (key.id not in theirs or (key.is_forced and theirs[0] != key.id)):
                 wrapped = wrap_key(key.key, old.key, self._system, network, random=self._random)
                 offer = Offering(
                     node=self._control.identity.node,

@@ -256,6 +256,31 @@ def test_who_is_off_is_waited_for_and_gets_the_key_when_it_returns() -> None:
     play(test)
 
 
+def test_who_comes_two_rotations_late_is_taken_along() -> None:
+    """An invitation of an hour ago has the first key, which is still opened; the newcomer is handed what came since."""
+
+    async def run() -> None:
+        scene = Scene()
+        disk = ring_text(Ring({}).seeded({"mesh": KEY, "system": b"s" * 32}, 0.0))
+        for letter in "ab":
+            scene.host(letter, disk=disk)
+        await scene.start("a", "b")
+        for byte in (b"n", b"m"):
+            scene.hosts["a"].desk._random = lambda n, byte=byte: byte * n  # type: ignore[misc]
+            await scene.hosts["a"].desk.rotate("mesh", is_forced=False)
+            await scene.until_used(key_id(byte * 32).hex())
+        scene.host("c", disk=disk)
+        await scene.start("c")
+        await scene.until_used(key_id(b"m" * 32).hex())
+        await asyncio.sleep(EXPIRE_S + 10)
+
+        assert [[key_id(b"m" * 32).hex()]] * 3 == [host.ids() for host in scene.hosts.values()]
+        for host in scene.hosts.values():
+            await host.stop()
+
+    run_virtually(run())
+
+
 def test_nothing_is_said_of_a_key_that_is_not_stored() -> None:
     """A host with a full disk holds the rotation up, rather than come back without the key."""
 
