@@ -17,6 +17,7 @@ from abc import abstractmethod
 from typing import cast
 
 import structlog
+from msgspec.structs import replace
 
 from mirosd.errors import MirosdError
 from mirosd.localapi.desk import Desk
@@ -24,6 +25,8 @@ from mirosd_client.errors import DaemonRefusedError
 from mirosd_client.messages import Closing, DaemonMessage, Failed, encode_message
 from mirosd_client.wire import Frame, FrameReader
 
+MAX_REASON_CHARS = 1000
+"""Of why something is refused, as a client and the log are told: what it quotes can be as long as a frame."""
 CLOSING_GRACE_S = 1.0  # for a client to read why it was closed; the daemon's stop waits no longer either
 
 _log = structlog.get_logger()
@@ -115,6 +118,7 @@ class Connection(asyncio.Protocol):
         """Send a control message; a Failed is counted."""
         if isinstance(message, Failed):
             self._desk.board.count(f"refused_{message.code}")
+            message = replace(message, message=message.message[:MAX_REASON_CHARS])
         self.write(encode_message(message))
 
     async def send_when_room(self, message: DaemonMessage) -> None:
@@ -146,6 +150,7 @@ class Connection(asyncio.Protocol):
     def close(self, code: str, message: str) -> None:
         """End because of what the client did: counted, logged, and told to the client if it reads."""
         if not self._has_ended:
+            message = message[:MAX_REASON_CHARS]
             self._report(code, message)
             self.farewell(code, message)
 

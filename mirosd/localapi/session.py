@@ -9,6 +9,8 @@ import asyncio
 import hashlib
 import re
 
+from msgspec.structs import replace
+
 from mirosd.errors import RemoteProtocolError
 from mirosd.localapi.connection import Connection
 from mirosd.localapi.desk import Desk
@@ -48,6 +50,7 @@ VERSIONS = (PROTOCOL_VERSION,)  # spoken by this daemon
 MAX_ASKS = 16  # in flight per session: a person asks one thing at a time, a dashboard a few
 MAX_SUBSCRIPTION = 0xFFFF  # a DELIVERY frame carries the number as u16
 MAX_PROGRAM_CHARS = 64  # of what a program calls itself, for people
+MAX_CHART_CHARS = 128  # of what it calls a chart, likewise; those of all its charts are shown in one message
 SHOWN_VERSIONS = 8  # of what a client claims to speak
 
 _SECRET = re.compile(r"[0-9a-fA-F]{64}")
@@ -231,7 +234,7 @@ class Session(Connection):
             self.send(Failed(number, exc.code, str(exc)))
             return
         self._subscriptions.add(number)
-        self._desk.sink.subscribe(self, request)
+        self._desk.sink.subscribe(self, replace(request, chart=request.chart[:MAX_CHART_CHARS]))
 
     def _check_subscription(self, request: Subscribe) -> None:
         if request.network not in NETWORKS:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mirosd.localapi.connection import MAX_REASON_CHARS
 from mirosd.localapi.session import MAX_ASKS
 from mirosd_client.limits import MAX_BODY_BYTES, MAX_FRAME_BYTES, MAX_RECEIPTS, MAX_RECORDS
 from mirosd_client.messages import (
@@ -391,10 +392,29 @@ def test_nothing_follows_the_last_message(live: Live, monkeypatch: pytest.Monkey
         assert raw.closing().code == "unexpected_frame"
 
 
-def test_a_name_for_people_is_cut(live: Live) -> None:
-    """A program's name for itself is kept at 64 characters."""
-    with live.client("x" * 1000):
+def test_a_name_for_people_is_cut(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program's name for itself is kept at 64 characters, that of a chart at 128."""
+    charts: list[str] = []
+    monkeypatch.setattr(live.sink, "subscribe", lambda _session, request: charts.append(request.chart))
+    with live.client("x" * 1000) as raw:
+        raw.send(encode_message(Subscribe(1, "mesh", "#", "y" * 1000)))
+
+        assert raw.is_well()
         assert [row["program"] for row in live.sessions()] == ["x" * 64]
+        assert ["y" * 128] == charts
+
+
+def test_a_reason_quotes_no_whole_frame(live: Live) -> None:
+    """Neither to the client nor in the log, which an attacker would fill with what he sends."""
+    word = "x" * (MAX_FRAME_BYTES - 1000)
+    with live.client() as raw:
+        raw.send(encode_message(Ask(1, "wait", {word: 1})))
+        failed = raw.message()
+        assert isinstance(failed, Failed)
+        raw.send(encode_frame(FrameType.MESSAGE, b'{"type":"' + word.encode() + b'"}'))
+        reasons = [failed.message, raw.closing().message, *(line["reason"] for line in live.logs)]
+
+        assert [MAX_REASON_CHARS] * 3 == [len(reason) for reason in reasons]
 
 
 def test_a_closing_message_is_readable_behind_what_was_not_read(live: Live) -> None:
