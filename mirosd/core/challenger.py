@@ -4,10 +4,13 @@ A daemon that answers with our own node id is this one (`self`), or one that run
 (`clone`): two processes draw two instances. One of the two draws a new node id: the younger, so that the
 one that the network has known for longer keeps its name. Only a sealed answer to a nonce of our own decides
 that, since anything else may be a recording of ourselves before our last start.
+
+A proof is of what the answer says of instance and brokers, too. Whoever has the system key alone may ask a member with
+our nonce; what he is answered he can hand on as it is, and no more.
 """
 
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,8 +20,11 @@ from mirosd.core.envelope import Envelope
 from mirosd.core.gossip import one_spelling
 from mirosd.core.seal import Keys, membership_proof
 from mirosd.errors import RemoteProtocolError
-from mirosd.names import ANY_NODE, node_routing_key
+from mirosd.names import ANY_NODE, NETWORK_NAMES, node_routing_key
 from mirosd.payloads import Introduction
+from mirosd_client.wire import Network
+
+MESH = NETWORK_NAMES[Network.MESH]
 
 SAME_AGE_MS = 5000
 """Uptimes this close count as equal: a control message may be 3 s old when it is read."""
@@ -90,9 +96,9 @@ class SealedChallenger:
 
     def answer(self, challenge: Challenge, routing_key: str = ANSWER_KEY) -> bytes:
         """Give our answer, sealed for `routing_key`."""
-        me = self.identity
+        me, brokers = self.identity, list(self.brokers())
         proofs = {
-            network: membership_proof(keys.in_use, network, challenge.nonce, me.node)
+            network: membership_proof(keys.in_use, network, challenge.nonce, me.node, me.instance, *brokers)
             for network, keys in self._keys.items()
         }
         answer = Answer(
@@ -103,7 +109,7 @@ class SealedChallenger:
             daemon_version=me.daemon_version,
             proofs=proofs,
             wall_ms=self._wall_ms(),
-            brokers=list(self.brokers()),
+            brokers=brokers,
             instance=me.instance,
             uptime_ms=self.uptime_ms(),
         )
@@ -141,8 +147,6 @@ class SealedChallenger:
             raise RemoteProtocolError(str(exc), code=code) from exc
         if not isinstance(message, Answer) or message.nonce != nonce:
             raise RemoteProtocolError("an answer to another challenge", code="stale")
-        if message.node == self.identity.node:
-            raise self._own_id(message)
         proved = tuple(
             sorted(
                 network
@@ -150,12 +154,16 @@ class SealedChallenger:
                 if any(
                     hmac.compare_digest(
                         message.proofs.get(network, "").encode(),
-                        membership_proof(key, network, nonce, message.node).encode(),
+                        membership_proof(
+                            key, network, nonce, message.node, message.instance, *message.brokers
+                        ).encode(),
                     )
                     for key in keys
                 )
             )
         )
+        if message.node == self.identity.node:
+            raise self._own_id(message, proved)
         if not proved:
             raise RemoteProtocolError(f"{message.name} holds none of our network keys", code="key")
         brokers = one_spelling(message.brokers)
@@ -170,11 +178,13 @@ class SealedChallenger:
             brokers=brokers,
         )
 
-    def _own_id(self, answer: Answer) -> RemoteProtocolError:
+    def _own_id(self, answer: Answer, proved: Collection[str]) -> RemoteProtocolError:
         """Give the error of an answer with our own node id, and settle which of two clones gives it up."""
         me = self.identity
         if not self.is_clone(answer.node, answer.instance):
             return RemoteProtocolError("this address is our own daemon", code="self")
+        if MESH in self._keys and MESH not in proved:  # a copy of our state directory lies beside copies of our keys
+            return RemoteProtocolError(f"{answer.name!r} has our node id, and not our mesh key", code="key")
         mine_ms, other_ms = self.uptime_ms(), answer.uptime_ms
         text = f"{answer.name!r} runs on a copy of this host's state directory, up for {other_ms / 1000:.1f} s"
         if is_younger(mine_ms, me.instance, other_ms, answer.instance):

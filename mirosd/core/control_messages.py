@@ -69,7 +69,7 @@ class Answer(msgspec.Struct, tag="answer", tag_field="type", frozen=True, kw_onl
     daemon_version: Short
     proofs: dict[str, str]
     wall_ms: Time
-    brokers: list[str] = []
+    brokers: list[Short] = []
     instance: Short = ""
     uptime_ms: Time = 0
 
@@ -95,7 +95,7 @@ class Heartbeat(msgspec.Struct, tag="heartbeat", tag_field="type", frozen=True, 
     sent_ms: Time
     echo_ms: Time | None = None
     echo_age_ms: Time = 0
-    brokers: list[str] = []
+    brokers: list[Short] = []
     instance: Short = ""
     uptime_ms: Time = 0
     gossip: list[Rumour] = []

@@ -108,10 +108,10 @@ def system_key(mesh_key: bytes) -> bytes:
     return derive(mesh_key, salt=b"", info=b"mirosd 2 system")
 
 
-def membership_proof(network_key: bytes, network: str, nonce: str, node: str) -> str:
-    """Give the hex proof that `node` holds a network's key, bound to the challenger's nonce."""
+def membership_proof(network_key: bytes, network: str, nonce: str, node: str, *said: str) -> str:
+    """Give the hex proof that `node` holds a network's key, bound to the challenger's nonce and to what it says."""
     key = derive(network_key, salt=b"", info=b"mirosd 2 proof")
-    text = length_prefixed(network.encode(), nonce.encode(), node.encode())
+    text = length_prefixed(*(field.encode() for field in (network, nonce, node, *said)))
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mirosd.core.challenger import SAME_AGE_MS, Identity, SealedChallenger, is_younger
+from mirosd.core.control_messages import ANSWER_KEY, decode_control, encode_control
 from mirosd.core.control_messages import Challenge as ChallengeMessage
-from mirosd.core.control_messages import decode_control
 from mirosd.core.envelope import Envelope
 from mirosd.core.seal import Keys, Opener, Sealer, system_key
 from mirosd.errors import RemoteProtocolError
@@ -48,7 +49,24 @@ def answer(asker: SealedChallenger, answerer: SealedChallenger) -> tuple[bytes, 
     return answerer.answer(message), nonce
 
 
+def altered(body: bytes, system: bytes, **fields: Any) -> bytes:
+    """Give an answer as somebody hands it on who has the system key alone."""
+    envelope = challenger("f" * 32, system=system)._envelope
+    said = decode_control(envelope.open(body, ANSWER_KEY))
+    return envelope.seal(encode_control(replace(said, **fields)), ANSWER_KEY)
+
+
 class TestProof:
+    def test_a_proof_is_of_what_the_answer_says(self) -> None:
+        """Who hands on what a member has answered, with another broker or instance in it, has proved nothing."""
+        system = b"s" * 32
+        ours, theirs = challenger(system=system), challenger("b" * 32, system=system, brokers=lambda: ("h2:5672",))
+        body, nonce = answer(ours, theirs)
+        assert ("h2:5672",) == ours.judge(altered(body, system, name="?"), nonce).brokers
+        for fields in ({"brokers": ["evil:5672"]}, {"brokers": []}, {"instance": "2" * 16}):
+            with pytest.raises(RemoteProtocolError, match="holds none of our network keys"):
+                ours.judge(altered(body, system, **fields), nonce)
+
     def test_a_member_is_proved(self) -> None:
         """An answer with the same keys introduces the other daemon and the networks it proved."""
         body, nonce = answer(challenger("a" * 32), challenger("b" * 32, wall=2500))
@@ -185,6 +203,18 @@ class TestClones:
             ours.is_clone("a" * 32, instance),
             ours.is_clone("b" * 32, "2" * 16),
         ]
+
+    @pytest.mark.parametrize("key", [TRACE, MESH])
+    def test_who_has_not_the_mesh_key_takes_no_node_id_away(self, key: bytes) -> None:
+        """Hosts that see traces alone have the system key: they answer in our name, or hand on what we answered."""
+        whys: list[str] = []
+        keys, system = {"mesh": MESH, "snoop_trace": TRACE}, b"s" * 32
+        ours = challenger(keys=keys, system=system, instance="1" * 16, on_clone=whys.append)
+        body, nonce = answer(ours, challenger(keys={"snoop_trace": TRACE, "mesh": key}, system=system))
+        with pytest.raises(RemoteProtocolError) as caught:
+            ours.judge(altered(body, system, instance="2" * 16, uptime_ms=50_000), nonce)
+
+        assert ("key", []) == (caught.value.code, whys)
 
     def test_a_recording_of_a_clone_decides_nothing(self) -> None:
         """What was answered to another nonce, by ourselves before our last start perhaps, is stale."""
