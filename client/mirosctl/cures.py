@@ -59,7 +59,8 @@ _CURES = {
     "clock_skew": "a host's clock is more than 60 s ahead: let NTP set it (timedatectl set-ntp true)",
     "hosts_ignored": "broker.url memory:// is for one host alone: name a RabbitMQ there, or list no hosts",
     "memory": "broker.url memory:// is for one host alone: name a RabbitMQ there, or list no hosts",
-    "hosts_file": "correct the hosts file; the last good one stays in force until then",
+    "hosts_file": "correct the hosts file, or if it cannot be written the state directory's space and owner; the last "
+    "good one stays in force until then",
     "lan_cache": "the LAN is searched instead; check the state directory's space and owner, or mirosctl cache flush",
     "lan_port_taken": "stop the other program, or set another discovery.lan.port on every host; until then this host "
     "finds others, and their searches do not find it",

@@ -15,7 +15,10 @@ from mirosd_client.errors import DaemonUnavailableError, NotPermittedError
 
 SYSTEM_SOCKET = "/run/mirosd/mirosd.sock"
 ENVIRONMENT_VARIABLE = "MIROSD_SOCKET"
-HOW_TO_START = "start it with `systemctl start mirosd`, or `mirosd --config FILE` for one of your own"
+HOW_TO_START = (
+    "start it with `systemctl start mirosd`, or `mirosd --config FILE` for one of your own; "
+    "`mirosctl doctor` tells what keeps it from running"
+)
 NO_URL = (
     "a daemon is named by the path of its Unix socket, not by a URL; the broker's address and account stand in the "
     "daemon's own configuration (broker.url, broker.user, broker.password_file)"

@@ -115,12 +115,13 @@ def test_wrong_usage_is_2(run: Run, words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", [words for words in VERBS if words != ["wait"]])
 def test_no_daemon_is_3(tmp_path: Path, words: list[str]) -> None:
-    """Where no daemon answers, status 3, and how to start one."""
+    """Where no daemon answers, status 3, how to start one, and who tells what keeps it from running."""
     result = CliRunner().invoke(main, [*words, "--socket", str(tmp_path / "none")])
 
     assert result.exit_code == 3
     assert str(tmp_path / "none") in result.stderr
     assert "systemctl start mirosd" in result.stderr
+    assert "mirosctl doctor" in result.stderr
 
 
 def test_not_permitted_is_4(daemon: FakeDaemon, run: Run) -> None:
