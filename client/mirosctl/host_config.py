@@ -93,7 +93,7 @@ def render(config: HostConfig) -> str:
 
 
 def read(text: str) -> HostConfig:
-    """Give what a configuration's text says; HostConfigError when it is no YAML, or names no file for a password."""
+    """Give what a configuration's text says; HostConfigError when that is no YAML, or lacks what is needed."""
     document = _parse(text)
     default = HostConfig()
 
@@ -116,6 +116,10 @@ def read(text: str) -> HostConfig:
     beside = mesh_file.rpartition("/")[0]
     advertise = document.get("broker", {}).get("advertise", []) if isinstance(document.get("broker"), dict) else []
     url = value("broker.url", default.broker_url)
+    try:
+        urlsplit(url)
+    except ValueError as exc:
+        raise HostConfigError(f"{CONFIG_FILE} has a broker.url that is none; `mirosd --check` says more") from exc
     return HostConfig(
         system=value("system", default.system),
         name=value("name", "") or None,

@@ -83,7 +83,7 @@ class HostFiles:
             draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
             try:
                 descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w") as file:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     file.write(text)
                     file.flush()
                     os.fsync(descriptor)

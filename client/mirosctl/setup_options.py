@@ -11,6 +11,8 @@ from mirosctl.rabbit_accounts import Rabbit
 
 T = TypeVar("T", None, str, tuple[str, ...])
 SYSTEM_ROOT = Path("/")
+MAX_PASSPHRASE_BYTES = 4096
+"""Many times what anybody types; a file without an end has an end here."""
 
 
 def checked(check: Callable[[str], str]) -> Callable[[click.Context, click.Parameter, T], T]:
@@ -37,9 +39,7 @@ root_option = click.option(
 )
 dry_run_option = click.option("--dry-run", "is_dry_run", is_flag=True, help="Tell what would be done, and do nothing.")
 passphrase_option = click.option(
-    "--passphrase-file",
-    type=click.File("r", errors="surrogateescape"),
-    help="Take the passphrase from the first line of this file.",
+    "--passphrase-file", type=click.File("rb"), help="Take the passphrase from the first line of this file."
 )
 
 
@@ -48,6 +48,11 @@ def rabbit_of(root: Path, *, is_dry_run: bool) -> Rabbit | None:
     return None if is_dry_run or root != SYSTEM_ROOT else Rabbit.found()
 
 
-def passphrase_in(file: IO[str] | None) -> str | None:
-    """Give the first line of a passphrase file, None when there is none."""
-    return None if file is None else file.readline().strip()
+def passphrase_in(file: IO[bytes] | None) -> str | None:
+    """Give the first line of a passphrase file, None when there is none; BadParameter when it is no text."""
+    try:
+        return None if file is None else file.readline(MAX_PASSPHRASE_BYTES).decode().strip()
+    except UnicodeDecodeError as exc:
+        raise click.BadParameter(
+            "its first line is no text: write a passphrase there", param_hint="--passphrase-file"
+        ) from exc

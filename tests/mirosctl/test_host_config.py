@@ -101,6 +101,13 @@ def test_a_configuration_without_password_files_says_what_to_write(text: str) ->
         read(text)
 
 
+def test_a_broker_s_url_that_is_none_is_told() -> None:
+    """One that nobody can take apart is refused as such, before anything is written."""
+    text = "broker: {url: 'amqp://[::1', password_file: /b}\npeers: {password_file: /p}\n"
+    with pytest.raises(HostConfigError, match=r"a broker\.url that is none; `mirosd --check`"):
+        read(text)
+
+
 def test_a_mirosctl_without_yaml_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is needed only where a configuration is there already."""
     monkeypatch.setitem(sys.modules, "yaml", None)

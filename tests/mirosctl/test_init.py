@@ -4,6 +4,8 @@ import json
 import os
 import shlex
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,18 @@ def test_each_host_draws_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert len({secret for tree in trees for secret in tree}) == 2 * len(SECRETS)
     assert all(len(secret) >= 33 for tree in trees for secret in tree)
+
+
+def test_a_name_is_written_as_the_daemon_reads_it(place: Place) -> None:
+    """In UTF-8, whatever the language of who sets the host up."""
+    code = (
+        "import os, sys, pathlib; from mirosctl.host_files import HostFiles; os.chown = lambda *_: None; "
+        "HostFiles(pathlib.Path(sys.argv[1]), print).lay('/etc/mirosd/config.yaml', 'name: k\\xfcche')"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, str(place.root)], env=os.environ | plain, check=True)
+
+    assert "name: k\u00fcche".encode() == (place.root / "etc/mirosd/config.yaml").read_bytes()
 
 
 def test_again_changes_nothing(place: Place) -> None:

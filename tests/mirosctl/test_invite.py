@@ -71,6 +71,10 @@ def test_a_passphrase_may_be_given_by_a_file(member: Place, tmp_path: Path) -> N
     assert "passphrase" not in result.stderr
     file.write_text("short\n")
     assert 1 == member.run("invite", "--passphrase-file", str(file)).exit_code
+    file.write_bytes(b"\xff\xfe" * 10)
+    refused = member.run("invite", "--passphrase-file", str(file))
+    assert (2, "") == (refused.exit_code, refused.stdout)
+    assert "no text: write a passphrase there" in refused.stderr
 
 
 @pytest.mark.parametrize(

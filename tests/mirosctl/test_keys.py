@@ -3,6 +3,8 @@
 import base64
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,17 @@ def test_a_key_is_made_without_a_daemon(run: Run, tmp_path: Path) -> None:
     assert (32, 0o640) == (len(base64.urlsafe_b64decode(file.read_text())), stat.S_IMODE(file.stat().st_mode))
     again = run("keys", "generate", str(file))
     assert (1, True) == (again.exit_code, "is there already" in again.stderr)
+
+
+def test_a_key_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
+    """On a full disk (here: none may be longer than nothing) an empty file is not left to be taken for a key."""
+    path = tmp_path / "mesh.key"
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\nfrom mirosctl.main import main; main()"
+    argv = [sys.executable, "-c", code, "keys", "generate", str(path)]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    assert (1, f"Error: {path} cannot be written (File too large)\n") == (ended.returncode, ended.stderr)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

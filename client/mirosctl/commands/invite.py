@@ -43,7 +43,7 @@ def invite(
     valid_s: float,
     networks: tuple[str, ...],
     hosts: tuple[str, ...],
-    passphrase_file: IO[str] | None,
+    passphrase_file: IO[bytes] | None,
     root: Path,
 ) -> None:
     """Print an invitation, and its passphrase on standard error; tell that by another way than the file.

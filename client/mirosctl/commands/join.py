@@ -28,7 +28,7 @@ def join(
     context: click.Context,
     *,
     file: IO[bytes],
-    passphrase_file: IO[str] | None,
+    passphrase_file: IO[bytes] | None,
     name: str | None,
     root: Path,
     is_dry_run: bool,
@@ -62,6 +62,6 @@ def join(
     context.exit(report.finish(*set_up(member, files, rabbit, report.note)))
 
 
-def _passphrase(file: IO[str] | None) -> str:
+def _passphrase(file: IO[bytes] | None) -> str:
     given = passphrase_in(file)
     return str(click.prompt("passphrase", hide_input=True, err=True)).strip() if given is None else given

@@ -68,13 +68,7 @@ def generate(options: Options, file: Path | None) -> None:
     """
     key = base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
     if file is not None:
-        try:
-            with open(file, "x", encoding="ascii", opener=_private) as new:
-                new.write(key + "\n")
-        except FileExistsError as exc:
-            raise KeyFileError(f"{file} is there already, and is not written over: name another file") from exc
-        except OSError as exc:
-            raise KeyFileError(f"{file} cannot be made ({exc.strerror})") from exc
+        _make(file, key)
     if options.as_json:
         show_json("keys_generate", {"file": str(file)} if file is not None else {"key": key})
     else:
@@ -158,6 +152,21 @@ def _who(network: str, key: dict[str, Any], hosts: list[dict[str, Any]]) -> str:
     held = f"{sum(key['id'] in ids for ids in members)} of {len(members)}"
     lacking = "; ".join(f"{host['name'] or host['node']}: {host['why']}" for host in key["lacking"])
     return f"{held} ({lacking})" if lacking else held
+
+
+def _make(file: Path, key: str) -> None:
+    try:
+        new = open(file, "x", encoding="ascii", opener=_private)  # noqa: SIM115 -- an error of it leaves no file
+    except FileExistsError as exc:
+        raise KeyFileError(f"{file} is there already, and is not written over: name another file") from exc
+    except OSError as exc:
+        raise KeyFileError(f"{file} cannot be made ({exc.strerror})") from exc
+    try:
+        with new:
+            new.write(key + "\n")
+    except OSError as exc:
+        file.unlink()
+        raise KeyFileError(f"{file} cannot be written ({exc.strerror})") from exc
 
 
 def _private(path: str, flags: int) -> int:
