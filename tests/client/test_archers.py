@@ -1,5 +1,6 @@
 """The horse archers of the examples: one of them in the hands of a test, and the program as a user runs it."""
 
+import fnmatch
 import os
 import random
 import re
@@ -295,3 +296,15 @@ def _event(name: str) -> Any:
     from mirosd_client import Event, signals
 
     return Event(signal=getattr(signals, name))
+
+
+def test_the_readme_looks_at_archers_that_are_there(modules: Any) -> None:
+    """The charts that its commands name are those of the program, started as it says."""
+    text = (ROOT / "README.md").read_text()
+    units = re.findall(r"`(Jebe|Tolui)`|horse_archer\.py --name (\w+)", text)
+    there = [name for unit in units for name in modules.new_names(4, "".join(unit), random)]
+    named = ["".join(words) for words in re.findall(r"mirosctl (?:trace|spy) '(.+?)'|--to (\S+)", text)]
+
+    assert 12 == len(there)
+    assert 3 == len(named)
+    assert [] == [glob for glob in named if not fnmatch.filter(there, glob)]
