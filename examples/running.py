@@ -13,7 +13,7 @@ from typing import Any
 
 def options(text: str) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=text)
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to run (default 60)")
     parser.add_argument("--fast", action="store_true", help="ten times as fast")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was sent and received there at the end")

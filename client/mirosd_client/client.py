@@ -18,6 +18,7 @@ from mirosd_client.cause import HANDLING
 from mirosd_client.errors import ClientClosedError, LocalProtocolError, PayloadTooLarge
 from mirosd_client.event_id import Addressee, encode_extension
 from mirosd_client.limits import MAX_PAYLOAD_BYTES
+from mirosd_client.on_full import OnFull, checked_policy
 from mirosd_client.open_clients import CLOSE_S, OPEN_CLIENTS
 from mirosd_client.receipt import Receipt
 from mirosd_client.received import Received, taker
@@ -29,7 +30,7 @@ from mirosd_client.signal_name import Signal
 from mirosd_client.snoop_feed import SnoopFeed
 from mirosd_client.socket_path import StrPath, path_text
 from mirosd_client.subscription import Subscription
-from mirosd_client.window import WINDOW_BYTES, OnFull
+from mirosd_client.window import WINDOW_BYTES
 from mirosd_client.wire import DEFAULT_ROUTING_KEY as DEFAULT_ROUTING_KEY  # noqa: PLC0414 -- for charts too
 from mirosd_client.wire import Network, network_called
 
@@ -62,7 +63,7 @@ class Client(Asker):
         recorder_lines: int = MAX_LINES,
     ) -> None:
         self._path = socket = path_text(socket)  # here and not on the thread that connects: what is none is told
-        self._on_full: OnFull = on_full
+        self._on_full = checked_policy(on_full)
         self._reactor = reactor or default_reactor()
         self._make_session = functools.partial(Session, self._reactor, socket, window_bytes, recorder_lines)
         self.is_closed = False
@@ -236,7 +237,6 @@ class Client(Asker):
         """Subscribe to records as they are; `take` must not raise, `has_room` holds back what follows."""
         if self.is_closed:
             raise ClientClosedError("this client is closed; it subscribes no more")
-        network_called(network)
         return self._started().subscribe(network, binding_key, take, has_room, chart)
 
     def wait_connected(self, timeout_s: float | None = None) -> bool:

@@ -16,6 +16,7 @@ from mirosd_client.client import Client
 from mirosd_client.errors import RemoteProtocolError
 from mirosd_client.event_id import NOTHING_SAID, Addressee, EventId, decode_extension
 from mirosd_client.fault import as_fault
+from mirosd_client.on_full import OnFull, checked_policy
 from mirosd_client.receipt import Receipt
 from mirosd_client.received import source_text
 from mirosd_client.record import Record
@@ -25,7 +26,6 @@ from mirosd_client.shell.signal_table import INTERNAL_SIGNALS, event_of
 from mirosd_client.shell.step import checked
 from mirosd_client.signal_name import is_sane
 from mirosd_client.subscription import Subscription
-from mirosd_client.window import OnFull
 
 FULL_AT = 400
 """Events waiting in a chart before its client posts no more: miros keeps 500, and the chart's own need room."""
@@ -77,7 +77,7 @@ class Mesh:
         self._client = client
         self._chart = miros_object
         self._number = number
-        self._on_full: OnFull = on_full
+        self._on_full = checked_policy(on_full)
         self._is_watched = False
         self._content_type = codec.CONTENT_TYPE if serializer is None else _function_name(serializer)
         self._deserializers: dict[str, Deserializer] = {codec.CONTENT_TYPE: codec.decode}

@@ -17,6 +17,7 @@ from mirosd_client.client import DEFAULT_ROUTING_KEY, Client
 from mirosd_client.default_client import default_client
 from mirosd_client.errors import DaemonUnavailableError, MirosApiException
 from mirosd_client.mesh import Deserializer, Mesh, OnMesh, Serializer
+from mirosd_client.on_full import OnFull
 from mirosd_client.receipt import Receipt
 from mirosd_client.recorder import Recorder
 from mirosd_client.shell.step import TraceRecord
@@ -25,7 +26,6 @@ from mirosd_client.snoop import OnSnoop, SnoopNet
 from mirosd_client.snoop_line import SnoopLine, move_line, read_trace
 from mirosd_client.socket_path import StrPath
 from mirosd_client.unused import warn_of_unused
-from mirosd_client.window import OnFull
 from mirosd_client.wire import Network
 
 NEEDED = ("post_fifo", "post_lifo", "start_at", "register_live_spy_callback", "register_live_trace_callback")

@@ -13,6 +13,7 @@ from mirosd_client.errors import LocalProtocolError
 from mirosd_client.lan import LocalAreaNetwork
 from mirosd_client.mesh import Deserializer, Serializer
 from mirosd_client.nets import MirosNets
+from mirosd_client.on_full import OnFull
 from mirosd_client.open_clients import CLOSE_S
 from mirosd_client.receipt import Receipt
 from mirosd_client.shell.chart import STOP_TIMEOUT_S, Chart
@@ -20,7 +21,6 @@ from mirosd_client.shell.factory import ChartFactory
 from mirosd_client.snoop import Seen
 from mirosd_client.socket_path import StrPath
 from mirosd_client.unused import warn_of_unused
-from mirosd_client.window import OnFull
 
 
 class Networked:

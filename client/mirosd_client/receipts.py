@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from mirosd_client.errors import LocalProtocolError, TooManyReceiptsError
 from mirosd_client.limits import MAX_RECEIPTS
 from mirosd_client.messages import Fate
+from mirosd_client.on_full import OnFull
 from mirosd_client.receipt import LostHere, Receipt
 from mirosd_client.shell.reactor import Reactor
-from mirosd_client.window import Line, OnFull, Window
+from mirosd_client.window import Line, Window
 from mirosd_client.wire import Network
 
 LOOK_S = 0.25

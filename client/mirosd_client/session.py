@@ -49,7 +49,7 @@ from mirosd_client.shell.reactor import Reactor
 from mirosd_client.signal_name import is_sane
 from mirosd_client.subscription import Subscription
 from mirosd_client.window import Line, Window
-from mirosd_client.wire import Delivery, Network, Settled
+from mirosd_client.wire import Delivery, Network, Settled, network_called
 
 MAX_SUBSCRIPTION = 65535
 """Subscriptions are numbered in 16 bits; asks are numbered above them, as a Failed may answer either."""
@@ -131,6 +131,7 @@ class Session:
         chart: tuple[str, int],
     ) -> Subscription:
         """Begin a subscription for `chart` (name, number); LocalProtocolError if the daemon could not read it."""
+        network_called(network)
         number = next(n for n in self._subscription_numbers if n not in self._subscriptions)
         request = checked(Subscribe(number, network, checked_key(binding_key, "the binding key"), printable(chart[0])))
         intake = Intake(request, (self.client, chart[1]), take, has_room)

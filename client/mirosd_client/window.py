@@ -21,16 +21,15 @@ evicted is always at the left end.
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from mirosd_client.errors import WindowFullError
 from mirosd_client.limits import EVENT_TTL_S, MAX_BODY_BYTES, MAX_RECORDS
+from mirosd_client.on_full import OnFull
 from mirosd_client.overdue import Overdue
 from mirosd_client.receipt import ReceiptBook
 from mirosd_client.record import Heading
 from mirosd_client.wire import Network
-
-OnFull = Literal["refuse", "drop_oldest", "raise"]
 
 WINDOW_BYTES = 16 * 1024 * 1024
 ENTRY_BYTES = 256

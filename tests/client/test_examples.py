@@ -44,6 +44,16 @@ def started(program: str, daemon: FakeDaemon, *options: str) -> Iterator[subproc
             running.kill()
 
 
+@pytest.mark.parametrize("program", ["networked_active_object", "networked_factory", "horse_archer"])
+def test_help_has_the_picture_of_the_chart(program: str) -> None:
+    """As it stands above the program, line by line."""
+    argv = [sys.executable, f"examples/{program}.py", "--help"]
+    said = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    picture = (ROOT / "examples" / f"{program}.py").read_text().split('"""')[1].strip()
+
+    assert picture in said
+
+
 @pytest.mark.parametrize(("program", "suffix"), [("networked_active_object", "ao"), ("networked_factory", "fo")])
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_an_example_talks_follows_and_ends_cleanly(

@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,13 @@ def test_a_signal_is_named_or_an_event(client: Client, signal: Any) -> None:
     """A number of miros' signals says nothing on another host."""
     with pytest.raises(TypeError, match="neither the name of a signal nor an Event"):
         client.transmit(signal)
+
+
+def test_there_are_three_policies_for_a_full_window(client: Client) -> None:
+    """A slip in the name is told when it is made: it would mean nothing until the window is full."""
+    for make in (lambda **words: Client(client._path, **words), partial(NetworkedActiveObject, "a", client=client)):
+        with pytest.raises(LocalProtocolError, match="on_full='Raise': there are refuse, drop_oldest, raise"):
+            make(on_full="Raise")
 
 
 def test_a_callback_can_be_called(client: Client) -> None:
