@@ -22,6 +22,13 @@ class Asker:
     _path: str | None
     _reactor: Reactor
 
+    def wait_connected(self, timeout_s: float | None = None) -> bool:
+        """Wait until the daemon has answered the hello; False when time ran out. LocalProtocolError: as `ask`."""
+        is_open = self._started().is_open
+        if not is_open.is_set() and self._reactor.in_thread():
+            raise LocalProtocolError("a callback runs on the client's thread, which cannot wait for the daemon")
+        return is_open.wait(timeout_s)
+
     def ask(
         self, verb: str, args: dict[str, Any] | None = None, timeout_s: float = ASK_S
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:

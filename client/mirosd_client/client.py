@@ -239,10 +239,6 @@ class Client(Asker):
             raise ClientClosedError("this client is closed; it subscribes no more")
         return self._started().subscribe(network, binding_key, take, has_room, chart)
 
-    def wait_connected(self, timeout_s: float | None = None) -> bool:
-        """Wait until the daemon has answered the hello."""
-        return self._started().is_open.wait(timeout_s)
-
     def wait_safe(self, timeout_s: float = CLOSE_S) -> bool:
         """Wait until no accepted event would be lost with this process; False when time ran out."""
         return self._session.wait_safe(0.0 if self._reactor.in_thread() else timeout_s)

@@ -185,6 +185,7 @@ class Networked:
 
         Raises:
             DaemonRefusedError: the daemon will not have it; says why.
+            LocalProtocolError: it was not started, or a callback waits, on the thread that would hear of it.
         """
         if self.nets.mesh.subscription is None:
             raise LocalProtocolError("start_at() subscribes: call it first")

@@ -135,7 +135,7 @@ class Session:
         number = next(n for n in self._subscription_numbers if n not in self._subscriptions)
         request = checked(Subscribe(number, network, checked_key(binding_key, "the binding key"), printable(chart[0])))
         intake = Intake(request, (self.client, chart[1]), take, has_room)
-        subscription = Subscription(intake, self._resume, self._unsubscribe)
+        subscription = Subscription(intake, self._resume, self._unsubscribe, self._reactor.in_thread)
 
         def begin() -> None:
             self._subscriptions[number] = subscription

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from mirosd_client.errors import DaemonRefusedError
+from mirosd_client.errors import DaemonRefusedError, LocalProtocolError
 from mirosd_client.intake import Intake
 
 log = logging.getLogger("mirosd_client.subscription")
@@ -18,10 +18,12 @@ class Subscription:
         intake: Intake,
         resume: Callable[["Subscription"], None],
         close: Callable[["Subscription"], None],
+        in_thread: Callable[[], bool],
     ) -> None:
         self.intake = intake
         self._resume = resume
         self._close = close
+        self._in_thread = in_thread  # whether the caller runs on the client's thread
         self._bound = threading.Event()  # or there is nothing to wait for: refused, ended
         self._refusal: DaemonRefusedError | None = None
         self._has_ended = False
@@ -44,7 +46,10 @@ class Subscription:
 
         Raises:
             DaemonRefusedError: the daemon will not have it; says why.
+            LocalProtocolError: called from a callback, which runs on the thread that would hear of it.
         """
+        if not self._bound.is_set() and self._in_thread():
+            raise LocalProtocolError("a callback runs on the client's thread, which cannot wait for a binding")
         is_bound = self._bound.wait(timeout_s)
         if self._refusal is not None:
             raise self._refusal

@@ -200,6 +200,31 @@ def test_leaving_in_a_handler_ends_no_chart(
     assert "SystemExit: 3" in caplog.text
 
 
+@pytest.mark.parametrize("what", ["binding", "connection"])
+def test_waiting_in_a_callback_is_refused(daemon: FakeDaemon, client: Client, reactor: Reactor, what: str) -> None:
+    """What it waits for comes on the very thread that would stand still, for ever; what is there already is given."""
+    errors: list[Exception] = []
+
+    def wait(_: Any) -> None:
+        other = Client(daemon.path, reactor=reactor)
+        try:
+            assert client.wait_connected()
+            assert subscription.wait_bound()
+            other.wait_connected() if what == "connection" else other.subscribe("#", print).wait_bound()
+        except LocalProtocolError as error:
+            errors.append(error)
+        finally:
+            other.close(0)
+
+    subscription = client.subscribe("#", wait)
+    assert subscription.wait_bound(30)
+    daemon.link.deliver(subscription.number, 1, record(1))
+    until(lambda: errors)
+
+    assert "a callback runs on the client's thread, which cannot wait" in str(errors[0])
+    assert 0 == client.counters()["callback_failed"]
+
+
 def test_the_main_thread_is_left() -> None:
     """There sys.exit() means what it says: also in a child that a handler's thread has forked."""
     assert threading.current_thread() is threading.main_thread()
