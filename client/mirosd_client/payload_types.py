@@ -45,12 +45,14 @@ class Registry:
             TypeError: `cls` is no namedtuple, dataclass or enum.
             ValueError: the tag belongs to another type; names both.
         """
+        if not isinstance(cls, type):
+            raise TypeError(f"{cls!r} is no class: register the class whose objects are to be sent")
         wire_type = WireType(tag or cls.__name__, cls, *_forms(cls))
         holder = self.by_tag.get(wire_type.tag)
         if holder is not None and _full_name(holder.type) != _full_name(cls):
             raise ValueError(
                 f"the tag {wire_type.tag!r} stands for {_full_name(holder.type)}; "
-                f"{_full_name(cls)} needs another: @wire({wire_type.tag + '2'!r})"
+                f"{_full_name(cls)} needs another: register({cls.__name__}, {wire_type.tag + '2'!r})"
             )
         self._add(wire_type)
         return cls

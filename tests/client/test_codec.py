@@ -263,6 +263,7 @@ def test_a_tag_belongs_to_one_type(codec: Codec) -> None:
     with pytest.raises(ValueError, match=r"test_codec\.Mood.*test_codec\.Host") as caught:
         codec.registry.register(Host, "Mood")
     assert "Host2" not in str(caught.value)
+    assert str(caught.value).endswith("needs another: register(Host, 'Mood2')")
     with pytest.raises(ValueError, match=r"builtins\.tuple"):
         codec.registry.register(Host, "tuple")
 
@@ -277,6 +278,9 @@ def test_only_types_with_named_parts_can_be_registered(codec: Codec) -> None:
     for cls in (object, str, Permission):
         with pytest.raises(TypeError):
             codec.registry.register(cls)
+    for thing in (5, Host("h", 1)):
+        with pytest.raises(TypeError, match="is no class: register the class"):
+            codec.registry.register(thing)  # type: ignore[type-var]
 
 
 def test_wire_and_register_decorate() -> None:
