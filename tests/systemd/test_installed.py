@@ -80,17 +80,20 @@ def hosts(
     packages: dict[str, Package],  # noqa: F811
     next_packages: list[Path],  # noqa: F811
 ) -> Iterator[dict[str, BootedHost]]:
-    """Two booted hosts with nothing of mirosd but the packages, as files; RabbitMQ runs as Debian ships it."""
+    """Two booted hosts with nothing of mirosd but the packages, as files; RabbitMQ runs as Debian ships it.
+
+    h1 has the packages of a later version too, in /root/next.
+    """
     machines.clean()
     booted = {name: BootedHost(machines.lan[name], is_bare=True) for name in ("h1", "h2")}
     for name in booted:
         machines.brokers[name].close()  # Debian's own takes its port
     try:
+        for path in next_packages:
+            booted["h1"].copy(path, f"/root/next/{path.name}")
         for host in booted.values():
             for package in packages.values():
                 host.copy(package.path, f"/root/{package.path.name}")
-            for path in next_packages:
-                host.copy(path, f"/root/next/{path.name}")
             host.start()
         for host in booted.values():
             host.wait_booted()
@@ -230,6 +233,8 @@ def test_from_installation_to_purge(hosts: dict[str, BootedHost]) -> None:
 
     # an upgrade under load, and back: another daemon, and nothing else
     h1.run("sed", "-i", "/^name:/d; $ a name: renamed", "/etc/mirosd/config.yaml")
+    lay(h1, DROP_IN, "[Service]\nWatchdogSec=90\n")
+    h1.run("systemctl", "daemon-reload")
     h1.run(*restart)
     h1.run("mirosctl", "wait", "--peers", "1", "--timeout", "60", timeout_s=90)
     before = kept(h1)
