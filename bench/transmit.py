@@ -17,7 +17,8 @@ from typing import Any
 
 from miros import Event, signals
 
-from bench.charts import READY_S, taking
+from bench.charts import READY_S
+from bench.miros_alone import taking
 from bench.traffic import FIRST_NUMBER, payload, percentiles
 from bench.worker import obey
 from mirosd_client import NetworkedActiveObject

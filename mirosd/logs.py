@@ -7,6 +7,7 @@ out the same way. The level says who is called: by an error somebody, who must d
 a warning whoever looks after it, as it may need something; by what is only life, nobody (info).
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -47,7 +48,7 @@ def configure(
             *([_make_printable, _as_entry] if journal else _rendering(format, stream, environ)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=(lambda *_name: journal) if journal else structlog.WriteLoggerFactory(stream),
+        logger_factory=(lambda *_name: journal) if journal else _outlet(stream),
         cache_logger_on_first_use=False,  # so that a reload's level reaches loggers that are in use
     )
     root = logging.getLogger()
@@ -56,6 +57,27 @@ def configure(
     root.setLevel(number)
     logging.getLogger("pika").setLevel(max(number, logging.WARNING))  # below, it tells every frame and its parameters
     logging.getLogger("pika.channel").setLevel(logging.ERROR)  # below, what a broker refuses, which is an error of ours
+
+
+def _outlet(stream: TextIO) -> structlog.WriteLoggerFactory:
+    return structlog.WriteLoggerFactory(_Outlet(stream))  # type: ignore[arg-type]  # which only writes and flushes
+
+
+class _Outlet:
+    """A stream that can be written to, always: a line that a full disk does not take must not fail who has a say."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, if it can be."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Have it written, if it can be: what a buffer keeps is tried again with the next line."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class LogOnChange:

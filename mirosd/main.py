@@ -22,6 +22,8 @@ from mirosd_client.printable import without_account
 DEFAULT_CONFIG = "/etc/mirosd/config.yaml"
 CONFIG_VARIABLE = "MIROSD_CONFIG"
 
+STDERR = 2
+
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
@@ -32,6 +34,7 @@ def main(
     new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
 ) -> int:
     """Run the daemon; gives the exit status: 0 stopped in order, 1 cannot start, 2 the configuration is wrong."""
+    _ensure_outputs()
     options = parser().parse_args(argv)
     try:
         settings = load(options.config)
@@ -44,7 +47,7 @@ def main(
         print("configuration OK")
         return 0
     logs.configure(options.log_format or settings.log.format, settings.log.level)
-    faulthandler.enable(2)  # to standard error, on SIGABRT, by which a watchdog ends us: where each thread was
+    faulthandler.enable(STDERR)  # to standard error, on SIGABRT, by which a watchdog ends us: where each thread was
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_run(options.config, settings))
@@ -67,6 +70,16 @@ def load(path: Path) -> Settings:
         raise ConfigError([f"the file is not UTF-8 text (byte {exc.start}); save it as such"]) from exc
     except OSError as exc:
         raise ConfigError([f"the file cannot be read: {exc.strerror}"]) from exc
+
+
+def _ensure_outputs() -> None:
+    """Have standard outputs where the caller has closed them: else a socket of ours would get such a number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:  # the lowest that is free
+        pass
+    os.close(descriptor)
+    for name, number in (("stdout", STDERR - 1), ("stderr", STDERR)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 -- a number, for good
 
 
 async def _run(config: Path, settings: Settings) -> int:

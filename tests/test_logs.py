@@ -1,6 +1,7 @@
 """Log lines: one an event, safe to show, in the form that its reader wants."""
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -89,6 +90,15 @@ def test_lines_below_the_level_are_not_written() -> None:
     logging.getLogger("mirosd_client.shell").warning("loud %d", 1)
 
     assert [(line["event"], line["logger"]) for line in lines_of(stream)] == [("loud 1", "mirosd_client.shell")]
+
+
+def test_a_full_disk_fails_nobody_who_logs() -> None:
+    """What it does not take is lost, and who had it to say goes on with its work."""
+    with Path("/dev/full").open("w", buffering=1) as full:
+        configure("json", stream=full)
+        structlog.get_logger().warning("peer_lost", peer="h2")
+        with contextlib.suppress(OSError):
+            full.close()
 
 
 def test_configuring_again_replaces() -> None:

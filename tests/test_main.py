@@ -93,3 +93,18 @@ def test_a_file_that_cannot_be_read_is_told_without_its_account(
 
     assert 2 == command.main(["--config", URL])
     assert "amqp:/***@h:5672:\n  the file cannot be read: Is a directory\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", [["1"], ["2"], ["0", "1", "2"]], ids=" ".join)
+def test_outputs_that_were_closed_are_nobody_else_s(tmp_path: Path, closed: list[str]) -> None:
+    """Each has a number again before anything is opened, so that no socket is taken for it."""
+    path = tmp_path / "config.yaml"
+    path.touch()
+    code = (
+        "import os, sys; from mirosd.main import main; status = main(['--config', sys.argv[1], '--check']); "
+        "os._exit(status or [os.stat(number) for number in range(3)].count(None))"
+    )
+    argv = [sys.executable, "-c", code, str(path)]
+    ended = subprocess.run(argv, check=False, preexec_fn=lambda: [os.close(int(number)) for number in closed])
+
+    assert 0 == ended.returncode

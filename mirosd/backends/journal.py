@@ -5,6 +5,7 @@ systemd-python, as the messages to the service manager (systemd.py); without the
 journal here, and lines go where they would go anyway.
 """
 
+import contextlib
 import importlib
 import os
 from collections.abc import Callable, Mapping
@@ -35,8 +36,9 @@ class Journal:
         try:
             self._send(f"MESSAGE={message}", f"PRIORITY={PRIORITIES[level]}", "SYSLOG_IDENTIFIER=mirosd", *own)
         except OSError:  # journald is away: what holds the other end of standard error may still keep it
-            self._stream.write(f"{prefixed(level, message)}\n")
-            self._stream.flush()
+            with contextlib.suppress(OSError):  # nobody is left to tell
+                self._stream.write(f"{prefixed(level, message)}\n")
+                self._stream.flush()
 
     debug = info = warning = error = critical = write  # what structlog asks of a logger, by the level's name
 
