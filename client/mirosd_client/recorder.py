@@ -177,7 +177,8 @@ class Recorder:
     def _put_live(self, live: LiveDeed) -> None:
         if len(self._live) >= MAX_LIVE_LINES:
             with self._lock:
-                self.overrun.update(live[1])
+                for network in live[1]:
+                    self.overrun[network] += 1
             return
         self._live.append(live)
         if not self._is_woken:

@@ -8,7 +8,7 @@ from mirosd_client.dial import Dial
 from mirosd_client.messages import Watched
 from mirosd_client.recorder import MAX_LIVE_LINES
 from mirosd_client.runs import MAX_RUN_BYTES, MAX_RUN_ITEMS
-from mirosd_client.snoop_feed import GATHER_S, LOST_S
+from mirosd_client.snoop_feed import GATHER_S, LOST_S, TURN_LINES
 from mirosd_client.snoop_line import LINES_SIGNAL, decode_lines
 from tests.client.snoop_source import CLIENT, SPY, TRACE, Source
 
@@ -141,6 +141,23 @@ def test_the_first_line_of_a_pause_goes_at_once_and_the_next_together(source: So
     source.move()
     source.watch(BOTH)
     assert 2 == len(source.records), "what is watched may be said at any time"
+
+
+def test_a_flood_leaves_the_chart_its_time(source: Source) -> None:
+    """So many lines in each pause and no more; the rest follows in order, and nothing is lost."""
+    source.feed.enable(1, TRACE, True)
+    source.watch(BOTH)
+    moves = [f"S{n}" for n in range(2 * TURN_LINES + 1)]
+    for signal in moves:
+        source.move(signal=signal)
+    source.reactor.run_ready()
+    sent = [len(source.lines())]
+    for _ in range(2):
+        source.reactor.advance(GATHER_S)
+        sent.append(len(source.lines()))
+
+    assert [TURN_LINES, 2 * TURN_LINES, 2 * TURN_LINES + 1] == sent
+    assert moves == source.subjects()
 
 
 @pytest.mark.parametrize(("text", "count"), [("x", 250), ("y" * 4000, 20), ("\N{PILE OF POO}" * 4000, 3)])
