@@ -187,6 +187,7 @@ def test_a_daemon_that_takes_nothing_is_silent(socket_file: Path) -> None:
     """Its socket is full: it is stopped, and not gone."""
     with stoppable(socket_file) as daemon, ControlConnection(str(socket_file), timeout_s=0.5) as control:
         os.kill(daemon.pid, signal.SIGSTOP)
+        os.waitpid(daemon.pid, os.WUNTRACED)  # until then it may read on
         with pytest.raises(SilentDaemonError, match="does not answer"):
             control.begin("status", {"padding": "x" * (MAX_FRAME_BYTES - 1_000)})
 

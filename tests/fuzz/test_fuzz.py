@@ -1,8 +1,10 @@
 """What was kept of each parser's inputs, and some mutations of it; `make fuzz` goes on from there."""
 
+import gc
 import random
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,6 +18,15 @@ SECONDS = 20 * EXAMPLES / USUAL_EXAMPLES
 RUNS = EXAMPLES + 400
 """Of a parser that costs little, at least: what a busy machine makes in that time is less than what it is to find."""
 SEED = 1
+
+
+@pytest.fixture(autouse=True)
+def quiet_heap() -> Iterator[None]:
+    """Have what other tests left in memory not looked through in the time that an input has."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -237,8 +237,8 @@ def test_from_installation_to_purge(hosts: dict[str, BootedHost]) -> None:
     h1.run("systemctl", "daemon-reload")
     h1.run(*restart)
     h1.run("mirosctl", "wait", "--peers", "1", "--timeout", "60", timeout_s=90)
+    until(lambda: kept(h1)["cached"], what="h2 is in the cache")
     before = kept(h1)
-    assert before["cached"]
     for version, folder in ((NEXT_VERSION, "/root/next"), (__version__, "/root")):
         former = h1.show("mirosd", "MainPID")
         with events_across(h1, h2):
